@@ -1,0 +1,108 @@
+import { type Static, Type } from 'typebox';
+import { REASONS, STATES } from '../states.ts';
+import { Command, DurationText, Env, Labels, LevelName, NAME_PATTERN, Network, SizeText } from './template.ts';
+
+const closed = { additionalProperties: false } as const;
+
+/** POST /v1/sandboxes */
+export const CreateRequest = Type.Object(
+  {
+    template: Type.String({ pattern: NAME_PATTERN }),
+    command: Type.Optional(Command),
+    env: Type.Optional(Env),
+    labels: Type.Optional(Labels),
+    isolation: Type.Optional(LevelName),
+    memory: Type.Optional(SizeText),
+    cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 256 })),
+    pids: Type.Optional(Type.Integer({ minimum: 2, maximum: 32_768 })),
+    disk: Type.Optional(SizeText),
+    network: Type.Optional(Network),
+    ttl: Type.Optional(DurationText),
+  },
+  { ...closed, $id: 'CreateRequest' },
+);
+export type CreateRequest = Static<typeof CreateRequest>;
+
+export const StateName = Type.Union(STATES.map((state) => Type.Literal(state)));
+export const ReasonName = Type.Union(REASONS.map((reason) => Type.Literal(reason)));
+
+export const ExitView = Type.Object(
+  {
+    code: Type.Union([Type.Integer(), Type.Null()]),
+    signal: Type.Union([Type.String(), Type.Null()]),
+    oom: Type.Boolean(),
+    at: Type.String({ format: 'date-time' }),
+    note: Type.Optional(Type.String()),
+  },
+  closed,
+);
+
+/** A sandbox as the API shows it. Times are RFC 3339 in UTC. */
+export const Sandbox = Type.Object(
+  {
+    id: Type.String(),
+    state: StateName,
+    reason: ReasonName,
+    /** A sentence for people on why it is in this state, where there is more to say than the reason. */
+    detail: Type.Optional(Type.String()),
+    template: Type.String(),
+    isolation: LevelName,
+    owner: Type.String(),
+    labels: Labels,
+    url: Type.Optional(Type.String()),
+    urls: Type.Record(Type.String(), Type.String()),
+    node: Type.String(),
+    incarnation: Type.Integer(),
+    memory: SizeText,
+    cpus: Type.Number(),
+    disk: SizeText,
+    network: Network,
+    createdAt: Type.String({ format: 'date-time' }),
+    startedAt: Type.Optional(Type.String({ format: 'date-time' })),
+    /** When it will stop, and `expiresReason` why; absent when nothing will stop it. */
+    expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
+    expiresReason: Type.Optional(ReasonName),
+    exit: Type.Optional(ExitView),
+    queuePosition: Type.Optional(Type.Integer()),
+    /** Which runtime gives the level, such as `crun`. */
+    runtime: Type.Optional(Type.String()),
+    history: Type.Array(
+      Type.Object(
+        {
+          at: Type.String({ format: 'date-time' }),
+          state: StateName,
+          reason: ReasonName,
+          detail: Type.Optional(Type.String()),
+        },
+        closed,
+      ),
+    ),
+  },
+  { ...closed, $id: 'Sandbox' },
+);
+export type Sandbox = Static<typeof Sandbox>;
+
+export const SandboxList = Type.Object(
+  { items: Type.Array(Sandbox), nextCursor: Type.Optional(Type.String()) },
+  { ...closed, $id: 'SandboxList' },
+);
+export type SandboxList = Static<typeof SandboxList>;
+
+/** One change, as `/v1/events` sends it; `id` is the SSE id to resume from. */
+export const Event = Type.Object(
+  {
+    id: Type.Integer(),
+    time: Type.String({ format: 'date-time' }),
+    type: Type.Union([Type.Literal('sandbox'), Type.Literal('template'), Type.Literal('key')]),
+    subject: Type.String(),
+    owner: Type.String(),
+    state: Type.Optional(StateName),
+    from: Type.Optional(StateName),
+    reason: Type.Optional(ReasonName),
+    detail: Type.Optional(Type.String()),
+    labels: Type.Optional(Labels),
+    incarnation: Type.Optional(Type.Integer()),
+  },
+  { ...closed, $id: 'Event' },
+);
+export type Event = Static<typeof Event>;

@@ -1,0 +1,122 @@
+import { type Static, Type } from 'typebox';
+import { LEVELS } from '../states.ts';
+import { DURATION_PATTERN, SIZE_PATTERN } from '../units.ts';
+
+/** Shapes as people write them. What code reads is `ResolvedSpec` in `contract/spec.ts`. */
+
+const closed = { additionalProperties: false } as const;
+
+export const NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$';
+export const LABEL_KEY_PATTERN = '^[a-zA-Z0-9]([a-zA-Z0-9._/-]{0,61}[a-zA-Z0-9])?$';
+export const LABEL_VALUE_PATTERN = '^[ -~]{0,128}$';
+export const ENV_KEY_PATTERN = '^[a-zA-Z_][a-zA-Z0-9_]{0,127}$';
+
+export const DurationText = Type.String({ pattern: DURATION_PATTERN, examples: ['30m'] });
+export const SizeText = Type.String({ pattern: SIZE_PATTERN, examples: ['64MiB'] });
+export const LevelName = Type.Union(LEVELS.map((level) => Type.Literal(level)));
+export const PortNumber = Type.Integer({ minimum: 1, maximum: 65_535 });
+
+export const Labels = Type.Record(
+  Type.String({ pattern: LABEL_KEY_PATTERN }),
+  Type.String({ pattern: LABEL_VALUE_PATTERN }),
+  { maxProperties: 32, ...closed },
+);
+export const Env = Type.Record(Type.String({ pattern: ENV_KEY_PATTERN }), Type.String({ maxLength: 32_768 }), {
+  maxProperties: 256,
+  ...closed,
+});
+export const Command = Type.Array(Type.String({ maxLength: 65_536 }), { minItems: 1, maxItems: 256 });
+
+/** Capabilities a template may ask for inside its own user namespace. */
+export const TEMPLATE_CAPABILITIES = [
+  'CHOWN',
+  'DAC_OVERRIDE',
+  'FOWNER',
+  'FSETID',
+  'KILL',
+  'SETGID',
+  'SETUID',
+  'NET_BIND_SERVICE',
+  'SYS_CHROOT',
+] as const;
+
+export const Root = Type.Union([
+  Type.Object({ builtin: Type.String({ pattern: NAME_PATTERN }) }, closed),
+  Type.Object({ image: Type.String({ minLength: 1, maxLength: 512 }) }, closed),
+  /** A root filesystem from a folder or a tar that the server can read; kept by content once added. */
+  Type.Object({ path: Type.String({ minLength: 1, maxLength: 4096 }) }, closed),
+  /** Layers already held, lowest first, by digest: what an added image or folder becomes. */
+  Type.Object(
+    {
+      layers: Type.Array(Type.String({ pattern: '^sha256:[0-9a-f]{64}$' }), { minItems: 1, maxItems: 128 }),
+      image: Type.Optional(Type.String({ maxLength: 512 })),
+      digest: Type.Optional(Type.String({ pattern: '^sha256:[0-9a-f]{64}$' })),
+    },
+    closed,
+  ),
+]);
+
+export const Ready = Type.Object(
+  {
+    /** Ready once this TCP port accepts. */
+    port: Type.Optional(PortNumber),
+    /** Ready once GET of this path on the first (or the given) port answers 2xx or 3xx. */
+    http: Type.Optional(Type.String({ pattern: '^/[!-~]{0,1023}$' })),
+    /** Ready once this command ends with 0 inside the sandbox. */
+    command: Type.Optional(Command),
+    timeout: Type.Optional(DurationText),
+  },
+  closed,
+);
+
+export const Network = Type.Union([Type.Literal('none'), Type.Literal('public')]);
+
+export const Template = Type.Object(
+  {
+    name: Type.String({ pattern: NAME_PATTERN }),
+    description: Type.Optional(Type.String({ maxLength: 1024 })),
+    root: Root,
+    command: Type.Optional(Command),
+    /** `uid`, `uid:gid` or a name from the root's /etc/passwd. Default: the image's, else 0 (of its own user namespace). */
+    user: Type.Optional(Type.String({ pattern: '^[a-z_0-9][a-z0-9_-]{0,31}(:[a-z_0-9][a-z0-9_-]{0,31})?$' })),
+    cwd: Type.Optional(Type.String({ pattern: '^/', maxLength: 4096 })),
+    env: Type.Optional(Env),
+    /** The first is what `ID.domain` reaches. */
+    ports: Type.Optional(Type.Array(PortNumber, { maxItems: 32, uniqueItems: true })),
+    ready: Type.Optional(Ready),
+    memory: Type.Optional(SizeText),
+    cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 256 })),
+    pids: Type.Optional(Type.Integer({ minimum: 2, maximum: 32_768 })),
+    openFiles: Type.Optional(Type.Integer({ minimum: 16, maximum: 1_048_576 })),
+    /** Bytes of the private writable layer. */
+    disk: Type.Optional(SizeText),
+    /** Where the writable layer lives: a disk image (kept over a restart) or memory (counted as memory, gone with it). */
+    diskKind: Type.Optional(Type.Union([Type.Literal('image'), Type.Literal('memory')])),
+    /** The least level; a create may ask for more. */
+    isolation: Type.Optional(LevelName),
+    capabilities: Type.Optional(
+      Type.Array(Type.Union(TEMPLATE_CAPABILITIES.map((name) => Type.Literal(name))), {
+        maxItems: 16,
+        uniqueItems: true,
+      }),
+    ),
+    network: Type.Optional(Network),
+    ttl: Type.Optional(DurationText),
+    /** After a reboot of the machine: make it again from its template, or mark it `node-lost`. */
+    afterReboot: Type.Optional(Type.Union([Type.Literal('recreate'), Type.Literal('fail')])),
+    labels: Type.Optional(Labels),
+    /** Bytes of log kept for each sandbox. */
+    logs: Type.Optional(SizeText),
+  },
+  { ...closed, $id: 'Template' },
+);
+export type Template = Static<typeof Template>;
+
+/** What an image says about itself: the template's defaults. */
+export interface ImageDefaults {
+  readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly user?: string;
+  readonly ports?: readonly number[];
+}

@@ -1,0 +1,62 @@
+import type { Level } from './states.ts';
+
+/**
+ * What code reads: a template and a create request merged, checked, defaults filled, durations in ms and sizes in
+ * bytes. Kept whole in the sandbox's row, so that a later change of the template changes nothing that runs.
+ */
+export interface ResolvedSpec {
+  readonly template: string;
+  /** Directories of the root filesystem, lowest first, as digests or `builtin:NAME`. */
+  readonly root: RootRef;
+  /** argv; a bare name is looked up in the sandbox's PATH. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** As written: `uid[:gid]` or names; resolved on the node against the root's /etc/passwd. */
+  readonly user: string;
+  readonly ports: readonly number[];
+  readonly ready: ReadySpec;
+  readonly limits: Limits;
+  readonly isolation: Level;
+  readonly capabilities: readonly string[];
+  readonly network: 'none' | 'public';
+  readonly ttlMs: number | null;
+  readonly afterReboot: 'recreate' | 'fail';
+  readonly logBytes: number;
+}
+
+export type RootRef =
+  | { readonly kind: 'builtin'; readonly name: string }
+  | { readonly kind: 'layers'; readonly digests: readonly string[] };
+
+export interface ReadySpec {
+  /** `none`: ready once the command runs. */
+  readonly kind: 'none' | 'port' | 'http' | 'command';
+  readonly port?: number;
+  readonly path?: string;
+  readonly command?: readonly string[];
+  readonly timeoutMs: number;
+}
+
+export interface Limits {
+  readonly memoryBytes: number;
+  /** Processors, such as 0.5. */
+  readonly cpus: number;
+  readonly pids: number;
+  readonly openFiles: number;
+  readonly diskBytes: number;
+  readonly diskKind: 'image' | 'memory';
+}
+
+/** How a command or a sandbox's first process ended. */
+export interface Exit {
+  /** 0–255, or null when a signal ended it or the code is not known. */
+  readonly code: number | null;
+  /** Such as `SIGKILL`, or null. */
+  readonly signal: string | null;
+  readonly oom: boolean;
+  /** ms since the epoch. */
+  readonly at: number;
+  /** Said when the code could not be learnt, such as after the helper was killed. */
+  readonly note?: string;
+}

@@ -1,0 +1,216 @@
+import type { Exit, ResolvedSpec } from '../contract/spec.ts';
+import type { Level } from '../contract/states.ts';
+
+/**
+ * The Engine port: where sandboxes run. The control plane says which sandbox should be there in which incarnation;
+ * the engine makes it so. Implementations: `local`, later `swarm`, `nomad`, `arc`, `vms`; and `fake` for simulation.
+ */
+
+export interface Target {
+  readonly id: string;
+  /** Counts the starts of this sandbox from 1. A call for an older one than runs does nothing. */
+  readonly incarnation: number;
+}
+
+export interface CreateOrder extends Target {
+  readonly owner: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly spec: ResolvedSpec;
+  /** `true`: begin from the template again; `false`: keep the writable layer of the earlier incarnation where there is one. */
+  readonly fresh: boolean;
+}
+
+/** Where the edge finds a running sandbox. */
+export interface Placement {
+  readonly node: string;
+  /** IPv4 address that this process can connect to. */
+  readonly address: string;
+  /** The program that gives the level, such as `crun`. */
+  readonly runtime: string;
+  /** Said to people where the level has more than one face, such as gVisor's network stack. */
+  readonly note?: string;
+}
+
+/** What the engine holds of a sandbox, from the node's truth and not from the store. */
+export type Held = Target &
+  (
+    | { readonly phase: 'running'; readonly placement: Placement }
+    | { readonly phase: 'exited'; readonly exit: Exit }
+    /** Half made or half removed: resources exist, nothing runs. */
+    | { readonly phase: 'partial' }
+  );
+
+export type EngineEvent =
+  | { readonly type: 'exited'; readonly target: Target; readonly exit: Exit }
+  /** The engine lost sight of its node and found it again: list once more. */
+  | { readonly type: 'resync' };
+
+export interface LevelReport {
+  readonly level: Level;
+  readonly available: boolean;
+  readonly runtime?: string;
+  /** What it protects from, or why it is not to be had and what would bring it. */
+  readonly note: string;
+}
+
+export interface NodeReport {
+  readonly name: string;
+  readonly levels: readonly LevelReport[];
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly sandboxes: number;
+  readonly kernel: string;
+  readonly cgroup: 'v2' | 'v1' | 'hybrid' | 'none';
+}
+
+export interface EngineCapabilities {
+  readonly exec: boolean;
+  readonly files: boolean;
+  readonly logs: boolean;
+  readonly stats: boolean;
+  readonly park: boolean;
+  readonly placeOnNode: boolean;
+}
+
+export interface Engine {
+  readonly name: string;
+  readonly capabilities: EngineCapabilities;
+  nodes(): Promise<readonly NodeReport[]>;
+  /**
+   * Starts it, resolves when its command runs (readiness is the control plane's to check through `probe`).
+   * Asked again for the same incarnation: gives the same placement, starts nothing twice.
+   * Throws ArcError: isolation_unavailable, command_not_found, memory_too_small, disk_full, at_capacity, start_failed…
+   * After a throw nothing of this incarnation is left behind.
+   */
+  create(order: CreateOrder, signal: AbortSignal): Promise<Placement>;
+  /** One try of the readiness check; `false`: not yet. */
+  probe(target: Target, spec: ResolvedSpec, signal: AbortSignal): Promise<boolean>;
+  /** Ends processes, keeps the writable layer and the logs. Idempotent. */
+  stop(target: Target): Promise<void>;
+  /** Removes everything of the sandbox up to and including this incarnation. Idempotent; a newer incarnation is left alone. */
+  destroy(target: Target): Promise<void>;
+  list(): Promise<readonly Held[]>;
+  watch(listener: (event: EngineEvent) => void): () => void;
+  readonly execs?: EngineExecs;
+  readonly files?: EngineFiles;
+  readonly logs?: EngineLogs;
+  readonly stats?: EngineStats;
+}
+
+// ---- capabilities -------------------------------------------------------------------------------------------------
+
+export interface ExecOrder {
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly user?: string;
+  readonly timeoutMs?: number;
+  readonly tty?: { readonly cols: number; readonly rows: number };
+}
+
+export interface ExecInfo {
+  readonly id: string;
+  readonly sandbox: string;
+  readonly tty: boolean;
+  readonly command: readonly string[];
+  readonly startedAt: number;
+  readonly exit?: Exit & { readonly timedOut: boolean };
+}
+
+/** A joined command or terminal. One reader at a time; a second join takes over and the first sees its streams end. */
+export interface ExecStream extends AsyncDisposable {
+  readonly id: string;
+  readonly tty: boolean;
+  /** Chunks in order. Not reading slows the program down, never the node. With a terminal all is `stdout`. Ends after the exit or when another joined. */
+  readonly output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
+  /** Resolves when there is room for more; rejects when the program is gone. */
+  write(data: Uint8Array): Promise<void>;
+  closeStdin(): Promise<void>;
+  resize(cols: number, rows: number): Promise<void>;
+  signal(name: string): Promise<void>;
+  /** Resolves at the end of the program; rejects when the stream was taken over or the helper was lost. */
+  readonly exit: Promise<Exit & { readonly timedOut: boolean }>;
+  /** Leaves; the program goes on. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface EngineExecs {
+  /** `id` is an exec id made by the caller. Throws command_not_found, exec_failed, wrong_state. */
+  start(target: Target, id: string, order: ExecOrder): Promise<ExecStream>;
+  /** Throws exec_not_found. */
+  join(target: Target, id: string): Promise<ExecStream>;
+  list(target: Target): Promise<readonly ExecInfo[]>;
+  signal(target: Target, id: string, name: string): Promise<void>;
+}
+
+export interface FileStat {
+  readonly name: string;
+  readonly type: 'file' | 'dir' | 'symlink' | 'other';
+  readonly size: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeMs: number;
+  readonly target?: string;
+}
+
+/** All paths are absolute inside the sandbox; nothing ever resolves outside of it. Throws file_not_found, file_denied, file_refused, disk_full. */
+export interface FileSession extends AsyncDisposable {
+  stat(path: string, follow: boolean): Promise<FileStat>;
+  list(path: string): Promise<readonly FileStat[]>;
+  read(path: string): AsyncIterable<Uint8Array>;
+  /** Parents must exist. Replaces an existing file. */
+  write(path: string, content: AsyncIterable<Uint8Array>, mode: number): Promise<void>;
+  /** `true` when it was made, `false` when a folder was there. */
+  mkdir(path: string, mode: number): Promise<boolean>;
+  symlink(target: string, path: string): Promise<void>;
+  /** Folders with all they hold when `recursive`. */
+  remove(path: string, recursive: boolean): Promise<void>;
+}
+
+export interface EngineFiles {
+  open(target: Target): Promise<FileSession>;
+}
+
+export interface LogChunk {
+  readonly seq: number;
+  /** ms since the epoch, with a fraction. */
+  readonly time: number;
+  readonly stream: 'stdout' | 'stderr' | 'arc';
+  readonly data: Uint8Array;
+  readonly droppedBytes?: number;
+}
+
+export interface EngineLogs {
+  /** Chunks with seq greater than `since` (0: all that is kept). With `follow` it goes on until the signal or until the sandbox is destroyed. */
+  read(
+    id: string,
+    options: { since: number; follow: boolean; tail?: number },
+    signal: AbortSignal,
+  ): AsyncIterable<LogChunk>;
+}
+
+export interface RawStats {
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly pids: number;
+  readonly diskBytes?: number;
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  readonly logBytes: number;
+  readonly logDropped: number;
+}
+
+export interface ProcessInfo {
+  readonly pid: number;
+  readonly ppid: number;
+  readonly uid: number;
+  readonly state: string;
+  readonly rssBytes: number;
+  readonly command: string;
+}
+
+export interface EngineStats {
+  stats(target: Target): Promise<RawStats>;
+  processes(target: Target): Promise<readonly ProcessInfo[]>;
+}

@@ -1,0 +1,34 @@
+import { randomBytes } from 'node:crypto';
+import type { Clock, Rng } from './clock.ts';
+
+/** The real clock and the real randomness. Only `main/` and tests that need the real ones use this. */
+export const realClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted) {
+        reject(signal.reason);
+        return;
+      }
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      }, ms);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    }),
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, Math.min(ms, 2_147_483_647));
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+export const realRng: Rng = {
+  bytes: (count) => randomBytes(count),
+  float: () => randomBytes(4).readUInt32BE(0) / 2 ** 32,
+};

@@ -1,0 +1,85 @@
+import type { Exit, ResolvedSpec } from '../contract/spec.ts';
+import type { Level } from '../contract/states.ts';
+import type {
+  ExecInfo,
+  ExecOrder,
+  ExecStream,
+  FileSession,
+  LevelReport,
+  ProcessInfo,
+  RawStats,
+  Target,
+} from '../engines/engine.ts';
+
+/**
+ * The Runtime port: the code that gives one or more levels on this machine. The agent calls it; it calls programs that
+ * others maintain (crun, runc, runsc, …). Every runtime passes `testing/conformance/runtime.ts`; a skip states its reason.
+ */
+
+/** What the agent has prepared on the host for one start: all a runtime needs, nothing it must look up. */
+export interface StartOrder extends Target {
+  readonly spec: ResolvedSpec;
+  /** Number that decides address, veth name, uid range: never held by two sandboxes at once. */
+  readonly slot: number;
+  /** Directories of the root filesystem, lowest first. */
+  readonly lowers: readonly string[];
+  readonly fresh: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly owner: string;
+}
+
+/** Versioned and serialisable, so that a restarted agent adopts what runs. */
+export interface Handle extends Target {
+  readonly v: 1;
+  readonly level: Level;
+  readonly runtime: string;
+  readonly slot: number;
+  readonly address: string;
+  /** Host pid of the sandbox's first process and its start time in clock ticks (field 22 of stat): a pid alone proves nothing. */
+  readonly pid: number;
+  readonly pidStart: number;
+  readonly note?: string;
+}
+
+export type Found =
+  | { readonly phase: 'running'; readonly handle: Handle }
+  | { readonly phase: 'exited'; readonly handle: Handle; readonly exit: Exit }
+  | { readonly phase: 'partial'; readonly target: Target; readonly slot: number };
+
+export interface RuntimeCapabilities {
+  readonly exec: boolean;
+  readonly terminal: boolean;
+  readonly files: boolean;
+  readonly stats: boolean;
+  readonly freeze: boolean;
+  readonly checkpoint: boolean;
+}
+
+export interface Runtime {
+  readonly name: string;
+  readonly capabilities: RuntimeCapabilities;
+  /** One report for each level it can give, or why not here. Tries the real thing; cached by the caller. */
+  probe(): Promise<readonly LevelReport[]>;
+  /** Whatever can be made before the start. Optional work: `start` does it when it was not done. */
+  prepare(order: StartOrder): Promise<void>;
+  /** Resolves once the command runs. After a throw nothing is left. The same incarnation again gives the same handle. */
+  start(order: StartOrder, signal: AbortSignal): Promise<Handle>;
+  signal(handle: Handle, name: string): Promise<void>;
+  /** The end of the first process; rejects when `signal` aborts. */
+  wait(handle: Handle, signal: AbortSignal): Promise<Exit>;
+  /** All that this runtime holds on the host, running or not: the kernel's truth. */
+  recover(): Promise<readonly Found[]>;
+  /** Ends all processes; keeps the writable layer and the log. Idempotent. */
+  stop(target: Target): Promise<void>;
+  /** Removes all of it, after a half-failed start too. Goes on after an error and reports all of them. Idempotent. */
+  destroy(target: Target): Promise<void>;
+  onExit(listener: (target: Target, exit: Exit) => void): () => void;
+
+  exec?(handle: Handle, id: string, order: ExecOrder): Promise<ExecStream>;
+  join?(handle: Handle, id: string): Promise<ExecStream>;
+  execs?(handle: Handle): Promise<readonly ExecInfo[]>;
+  signalExec?(handle: Handle, id: string, name: string): Promise<void>;
+  files?(handle: Handle): Promise<FileSession>;
+  stats?(handle: Handle): Promise<RawStats>;
+  processes?(handle: Handle): Promise<readonly ProcessInfo[]>;
+}

@@ -1,0 +1,152 @@
+import type { CreateRequest } from '../contract/schemas/sandbox.ts';
+import type { Template } from '../contract/schemas/template.ts';
+import type { Exit, ResolvedSpec } from '../contract/spec.ts';
+import type { Reason, State } from '../contract/states.ts';
+import type { Engine, NodeReport, Placement } from '../engines/engine.ts';
+
+/** What the API, and nobody else, calls. It knows ports only. */
+
+/** Who asks. `admin` sees and may do everything. */
+export interface Caller {
+  readonly owner: string;
+  readonly keyId: string;
+  readonly scopes: readonly Scope[];
+}
+export const SCOPES = ['admin', 'sandboxes:read', 'sandboxes:write', 'templates:read', 'templates:write'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export interface HistoryEntry {
+  readonly at: number;
+  readonly state: State;
+  readonly reason: Reason;
+  readonly detail?: string;
+}
+
+/** The row of a sandbox in the store, kind `sandbox`. Times are ms since the epoch. */
+export interface SandboxRecord {
+  readonly id: string;
+  readonly owner: string;
+  readonly spec: ResolvedSpec;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly state: State;
+  readonly reason: Reason;
+  readonly detail?: string;
+  readonly incarnation: number;
+  /** Ask the engine for a fresh root at the next start. */
+  readonly fresh: boolean;
+  readonly placement?: Placement;
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  /** Wall clock, for people; the deadline itself survives clock jumps, see the life-cycle loop. */
+  readonly expiresAt?: number;
+  readonly exit?: Exit;
+  readonly history: readonly HistoryEntry[];
+  readonly queuePosition?: number;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly nextCursor?: string;
+}
+
+export interface ListFilter {
+  /** All must match: `key=value`, or `key` for any value. */
+  readonly labels?: readonly string[];
+  readonly state?: State;
+  readonly template?: string;
+  readonly owner?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+/** As stored, kind `template`. */
+export interface TemplateRecord {
+  readonly template: Template;
+  readonly builtin: boolean;
+  readonly createdAt: number;
+  /** With the image's defaults merged in. */
+  readonly resolved: ResolvedSpec;
+}
+
+export interface EventRecord {
+  readonly time: number;
+  readonly type: 'sandbox' | 'template' | 'key';
+  readonly subject: string;
+  readonly owner: string;
+  readonly state?: State;
+  readonly from?: State;
+  readonly reason?: Reason;
+  readonly detail?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly incarnation?: number;
+}
+
+export interface CreateOptions {
+  /** How long to wait for `running`, ms; 0: answer at once. */
+  readonly waitMs: number;
+  readonly idempotencyKey?: string;
+  /** The client went away: a create that nobody waits for any more is removed unless it carries an idempotency key. */
+  readonly signal: AbortSignal;
+}
+
+export interface Sandboxes {
+  /** Gives the record once it runs, or as it is when the wait is over. Throws the reason when it failed. */
+  create(caller: Caller, request: CreateRequest, options: CreateOptions): Promise<SandboxRecord>;
+  /** Throws sandbox_not_found for another owner's too; sandbox_gone where its record is still kept. */
+  get(caller: Caller, id: string): Promise<SandboxRecord>;
+  list(caller: Caller, filter: ListFilter): Promise<Page<SandboxRecord>>;
+  /** Idempotent. Resolves when all of it is gone. */
+  remove(caller: Caller, id: string): Promise<SandboxRecord>;
+  restart(caller: Caller, id: string, options: CreateOptions): Promise<SandboxRecord>;
+  reset(caller: Caller, id: string, options: CreateOptions): Promise<SandboxRecord>;
+  /** New expiry: now + `ms`, or the old one where that is later. */
+  extend(caller: Caller, id: string, ms: number): Promise<SandboxRecord>;
+  /** For exec, files, logs, stats: the record, checked for owner and for being `running` unless `anyState`. */
+  target(caller: Caller, id: string, options?: { readonly anyState?: boolean }): Promise<SandboxRecord>;
+  readonly engine: Engine;
+  nodes(): Promise<readonly NodeReport[]>;
+  /** Events the caller may see, after `seq`; follows until the signal aborts. */
+  events(
+    caller: Caller,
+    afterSeq: number | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly seq: number; readonly event: EventRecord }>;
+}
+
+export interface AddTemplate {
+  readonly template: Template;
+  readonly credentials?: { readonly username: string; readonly password: string };
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: { layer: string; done: number; total: number | undefined; phase: string }) => void;
+}
+
+export interface Templates {
+  list(caller: Caller): Promise<readonly TemplateRecord[]>;
+  get(caller: Caller, name: string): Promise<TemplateRecord>;
+  /** Pulls or takes in its root first; nothing is kept after a failure. */
+  add(caller: Caller, request: AddTemplate): Promise<TemplateRecord>;
+  remove(caller: Caller, name: string): Promise<void>;
+  /** Layers that no template and no sandbox uses. */
+  prune(caller: Caller): Promise<{ readonly layers: number; readonly bytes: number }>;
+}
+
+export interface KeyRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly owner: string;
+  readonly scopes: readonly Scope[];
+  readonly createdAt: number;
+  /** SHA-256 of the secret, hex. The secret itself is shown once and kept nowhere. */
+  readonly hash: string;
+}
+
+export interface Keys {
+  /** Throws unauthorized. */
+  authenticate(secret: string): Promise<Caller>;
+  create(
+    caller: Caller,
+    request: { name: string; owner: string; scopes: readonly Scope[] },
+  ): Promise<{ key: KeyRecord; secret: string }>;
+  list(caller: Caller): Promise<readonly KeyRecord[]>;
+  revoke(caller: Caller, id: string): Promise<void>;
+}

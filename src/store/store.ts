@@ -1,0 +1,66 @@
+/**
+ * The Store port: what is true. Documents by kind and id with a revision each, one atomic batch of writes, an
+ * append-only feed of changes. Embedded default: SQLite. Every implementation passes `testing/conformance/store.ts`.
+ *
+ * Left out on purpose: queries beyond equality on a declared index, joins, and any knowledge of what a document means.
+ */
+
+/** Indexes a document declares; values are what `list` can ask for. */
+export type IndexEntries = Readonly<Record<string, readonly string[]>>;
+
+export interface Doc<T = unknown> {
+  readonly kind: string;
+  readonly id: string;
+  /** Grows with every write of any document in the store. */
+  readonly revision: number;
+  readonly value: T;
+}
+
+export type Write =
+  /** `ifRevision` 0: must not exist yet. Omitted: whatever it is. */
+  | {
+      readonly op: 'put';
+      readonly kind: string;
+      readonly id: string;
+      readonly value: unknown;
+      readonly ifRevision?: number;
+      readonly indexes?: IndexEntries;
+      /** At most one document of this kind may hold each of these, such as `slot:17`. */
+      readonly unique?: readonly string[];
+    }
+  | { readonly op: 'delete'; readonly kind: string; readonly id: string; readonly ifRevision?: number }
+  /** Appends to the feed that `events` and `watch` read. */
+  | { readonly op: 'event'; readonly value: unknown };
+
+export interface StoredEvent<T = unknown> {
+  /** Grows by at least one with each event; what a reader resumes from. */
+  readonly seq: number;
+  readonly value: T;
+}
+
+export interface ListQuery {
+  readonly kind: string;
+  /** All of these must hold. */
+  readonly where?: readonly { readonly index: string; readonly value: string }[];
+  /** Documents with an id after this one, in the order of ids. */
+  readonly after?: string;
+  /** 1–1,000. */
+  readonly limit: number;
+}
+
+export interface Store {
+  get<T>(kind: string, id: string): Promise<Doc<T> | undefined>;
+  list<T>(query: ListQuery): Promise<readonly Doc<T>[]>;
+  count(query: Omit<ListQuery, 'after' | 'limit'>): Promise<number>;
+  /** All or nothing. Throws ArcError `conflict` when a revision or a unique value does not match. Gives the new revisions in order. */
+  commit(writes: readonly Write[]): Promise<readonly number[]>;
+  /** Events after `seq`, at most `limit`. */
+  events<T>(afterSeq: number, limit: number): Promise<readonly StoredEvent<T>[]>;
+  /** The newest event's seq, and the oldest that is still kept. */
+  eventBounds(): Promise<{ readonly oldest: number; readonly newest: number }>;
+  /** Called after each commit that appended events. Gives the function that ends it. */
+  onEvents(listener: () => void): () => void;
+  /** Forgets events up to `seq`, inclusive. */
+  trimEvents(seq: number): Promise<void>;
+  close(): Promise<void>;
+}
