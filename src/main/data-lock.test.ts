@@ -1,0 +1,18 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { lockDataDir } from './data-lock.ts';
+
+test('a data folder has one server at a time, and is free again once that one lets go', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'arc-lock-'));
+  try {
+    const first = lockDataDir(dir);
+    assert.throws(() => lockDataDir(dir), { code: 'data_dir_locked' });
+    first[Symbol.dispose]();
+    lockDataDir(dir)[Symbol.dispose]();
+  } finally {
+    await rm(dir, { recursive: true });
+  }
+});
