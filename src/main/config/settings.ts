@@ -1,0 +1,242 @@
+import {
+  type Address,
+  address,
+  folder,
+  hostName,
+  integer,
+  listOf,
+  oneOf,
+  privateRange,
+  type Range,
+  type Reader,
+  switchable,
+} from './values.ts';
+
+/** What code reads: every setting checked, defaults filled, frozen. */
+export interface Config {
+  readonly dataDir: string;
+  /** The configuration file that was read, or undefined when there was none. */
+  readonly config: string | undefined;
+  readonly api: Address;
+  readonly edge: Address;
+  readonly domain: string;
+  readonly apiHosts: readonly string[];
+  readonly insecureBind: boolean;
+  readonly networkRange: Range;
+  readonly startsAtOnce: number;
+  readonly maxSandboxes: number;
+  readonly setup: boolean;
+  readonly logLevel: LogLevel;
+  readonly json: boolean;
+  readonly detach: boolean;
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What a default may depend on. */
+export interface Surroundings {
+  readonly uid: number;
+  readonly home: string;
+}
+
+export interface Setting<Key extends keyof Config = keyof Config> {
+  readonly key: Key;
+  readonly flag: `--${string}`;
+  readonly variable: `ARC_${string}`;
+  /** Its name in the file, dots for nesting; undefined for what belongs to one call and not to the machine. */
+  readonly fileKey: string | undefined;
+  /** What follows the flag; undefined for a switch. */
+  readonly placeholder: string | undefined;
+  readonly read: Reader<Exclude<Config[Key], undefined>>;
+  readonly fallback: (around: Surroundings) => Config[Key];
+  /** The default as people read it. */
+  readonly shown: string;
+  readonly doc: string;
+}
+
+/** Infers the key, so that each row's reader and default must fit the type of its own setting. */
+const setting = <Key extends keyof Config>(row: Setting<Key>): Setting<Key> => row;
+
+const LOOPBACK = '127.0.0.1';
+/** Starts at once when nobody says otherwise: more make each slower on small machines, without more a second. */
+const DEFAULT_STARTS_AT_ONCE = 8;
+/** Slots are numbered from 1 to this. */
+export const MAX_SLOTS = 60_000;
+const DEFAULT_MAX_SANDBOXES = 4000;
+
+/** The one table of settings. The flags, variables, file keys, defaults and docs/reference/config.md come from here. */
+export const SETTINGS = {
+  dataDir: setting({
+    key: 'dataDir',
+    flag: '--data-dir',
+    variable: 'ARC_DATA_DIR',
+    fileKey: 'dataDir',
+    placeholder: 'DIR',
+    read: folder,
+    fallback: ({ uid, home }) => (uid === 0 ? '/var/lib/arc' : `${home}/.arc`),
+    shown: '`/var/lib/arc` as root, else `~/.arc`',
+    doc: 'The folder that holds all of Arc: database, layers, sandboxes, logs, the admin key.',
+  }),
+  config: setting({
+    key: 'config',
+    flag: '--config',
+    variable: 'ARC_CONFIG',
+    fileKey: undefined,
+    placeholder: 'FILE',
+    read: folder,
+    fallback: () => undefined,
+    shown: '`config.yaml` in the data folder, where there is one',
+    doc: 'A file of settings, YAML or JSON.',
+  }),
+  api: setting({
+    key: 'api',
+    flag: '--api',
+    variable: 'ARC_API',
+    fileKey: 'api',
+    placeholder: 'HOST:PORT',
+    read: address,
+    fallback: () => ({ host: LOOPBACK, port: 7700 }),
+    shown: '`127.0.0.1:7700`',
+    doc: 'Where the API listens.',
+  }),
+  edge: setting({
+    key: 'edge',
+    flag: '--edge',
+    variable: 'ARC_EDGE',
+    fileKey: 'edge',
+    placeholder: 'HOST:PORT',
+    read: address,
+    fallback: () => ({ host: LOOPBACK, port: 7780 }),
+    shown: '`127.0.0.1:7780`',
+    doc: 'Where the traffic for sandboxes comes in.',
+  }),
+  domain: setting({
+    key: 'domain',
+    flag: '--domain',
+    variable: 'ARC_DOMAIN',
+    fileKey: 'domain',
+    placeholder: 'NAME',
+    read: hostName,
+    fallback: () => 'localhost',
+    shown: '`localhost`',
+    doc: 'Each sandbox is reached at its id before this name. Browsers resolve `*.localhost` by themselves.',
+  }),
+  apiHosts: setting({
+    key: 'apiHosts',
+    flag: '--api-hosts',
+    variable: 'ARC_API_HOSTS',
+    fileKey: 'apiHosts',
+    placeholder: 'NAME,…',
+    read: listOf(hostName),
+    fallback: () => [],
+    shown: 'none',
+    doc: 'Host names that the API answers to besides `localhost` and its own address; others are refused (DNS rebinding).',
+  }),
+  insecureBind: setting({
+    key: 'insecureBind',
+    flag: '--insecure-bind',
+    variable: 'ARC_INSECURE_BIND',
+    fileKey: 'insecureBind',
+    placeholder: undefined,
+    read: switchable,
+    fallback: () => false,
+    shown: '`false`',
+    doc: 'Allows plain HTTP on addresses other than loopback. Keys and traffic can then be read on the way.',
+  }),
+  networkRange: setting({
+    key: 'networkRange',
+    flag: '--network-range',
+    variable: 'ARC_NETWORK_RANGE',
+    fileKey: 'network.range',
+    placeholder: 'RANGE',
+    read: privateRange,
+    fallback: () => ({ text: '10.199.0.0/16', base: 0x0ac7_0000, prefix: 16 }),
+    shown: '`10.199.0.0/16`',
+    doc: 'Private IPv4 range that sandboxes get their addresses from, /16 to /28. It must be free on this host.',
+  }),
+  startsAtOnce: setting({
+    key: 'startsAtOnce',
+    flag: '--starts-at-once',
+    variable: 'ARC_STARTS_AT_ONCE',
+    fileKey: 'startsAtOnce',
+    placeholder: 'COUNT',
+    read: integer(1, 256),
+    fallback: () => DEFAULT_STARTS_AT_ONCE,
+    shown: `\`${DEFAULT_STARTS_AT_ONCE}\``,
+    doc: 'How many sandboxes are being started at the same moment; the others wait in the queue.',
+  }),
+  maxSandboxes: setting({
+    key: 'maxSandboxes',
+    flag: '--max-sandboxes',
+    variable: 'ARC_MAX_SANDBOXES',
+    fileKey: 'maxSandboxes',
+    placeholder: 'COUNT',
+    read: integer(1, MAX_SLOTS),
+    fallback: () => DEFAULT_MAX_SANDBOXES,
+    shown: `\`${DEFAULT_MAX_SANDBOXES}\``,
+    doc: 'How many sandboxes this machine holds at most; a create beyond it is refused with `at_capacity`.',
+  }),
+  setup: setting({
+    key: 'setup',
+    flag: '--setup',
+    variable: 'ARC_SETUP',
+    fileKey: 'setup',
+    placeholder: undefined,
+    read: switchable,
+    fallback: () => true,
+    shown: '`true`',
+    doc: 'Whether `arc up` installs packages that are missing. When false it only names them.',
+  }),
+  logLevel: setting({
+    key: 'logLevel',
+    flag: '--log-level',
+    variable: 'ARC_LOG_LEVEL',
+    fileKey: 'logLevel',
+    placeholder: 'LEVEL',
+    read: oneOf(LOG_LEVELS),
+    fallback: () => 'info',
+    shown: '`info`',
+    doc: "The least level of the server's own log that is written: debug, info, warn or error.",
+  }),
+  json: setting({
+    key: 'json',
+    flag: '--json',
+    variable: 'ARC_JSON',
+    fileKey: 'json',
+    placeholder: undefined,
+    read: switchable,
+    fallback: () => false,
+    shown: '`false`',
+    doc: 'Prints for programs, one JSON document a line, instead of for people.',
+  }),
+  detach: setting({
+    key: 'detach',
+    flag: '--detach',
+    variable: 'ARC_DETACH',
+    fileKey: undefined,
+    placeholder: undefined,
+    read: switchable,
+    fallback: () => false,
+    shown: '`false`',
+    doc: 'Returns once the server is ready and leaves it running; `arc down` stops it.',
+  }),
+} as const satisfies { readonly [Key in keyof Config]: Setting<Key> };
+
+export interface OtherVariable {
+  readonly name: `ARC_${string}`;
+  readonly doc: string;
+}
+
+/** Variables that the launcher and the client commands read. `arc up` lets them be. */
+export const CLIENT_VARIABLES: readonly OtherVariable[] = [
+  { name: 'ARC_URL', doc: 'Address of the API that client commands talk to, instead of the one in the data folder.' },
+  { name: 'ARC_API_KEY', doc: 'The key that client commands send, instead of `admin.key` of the data folder.' },
+  { name: 'ARC_NODE', doc: 'The Node program that the launcher runs Arc with.' },
+];
+
+/** Variables that only tests set. */
+export const TEST_VARIABLES: readonly OtherVariable[] = [
+  { name: 'ARC_TEST_CRASH_AT', doc: 'The name of the step at which the crash test kills the server.' },
+  { name: 'ARC_TEST_SEED', doc: 'The seed that a randomised test begins with, so that a failure can be replayed.' },
+];
