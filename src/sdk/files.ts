@@ -1,0 +1,76 @@
+import type { FileEntry } from '../contract/schemas/exec.ts';
+import type { Context } from './context.ts';
+
+export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
+
+/** The files of one sandbox. Every path is absolute and resolves inside of it. */
+export class Files {
+  readonly #context: Context;
+  readonly #path: string;
+
+  constructor(context: Context, sandbox: string) {
+    this.#context = context;
+    this.#path = `/v1/sandboxes/${encodeURIComponent(sandbox)}/files`;
+  }
+
+  /** Content in chunks, as it arrives. */
+  read(path: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterable<Uint8Array> {
+    return this.#context.http.bytes('GET', this.#path, { query: { path }, signal: options.signal });
+  }
+
+  async readText(path: string, options: { readonly signal?: AbortSignal } = {}): Promise<string> {
+    const decoder = new TextDecoder();
+    let text = '';
+    for await (const chunk of this.read(path, options)) text += decoder.decode(chunk, { stream: true });
+    return text + decoder.decode();
+  }
+
+  /** Replaces an existing file. `mode` are permission bits such as 0o644. */
+  async write(
+    path: string,
+    content: Content,
+    options: { readonly mode?: number; readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const mode = options.mode === undefined ? undefined : options.mode.toString(8).padStart(4, '0');
+    await this.#context.http.json('PUT', this.#path, {
+      query: { path, mode },
+      content: typeof content === 'string' ? new TextEncoder().encode(content) : content,
+      signal: options.signal,
+    });
+  }
+
+  async list(path: string): Promise<readonly FileEntry[]> {
+    const answer = await this.#context.http.json<{ items: FileEntry[] }>('GET', `${this.#path}/list`, {
+      query: { path },
+    });
+    return answer.items;
+  }
+
+  async stat(path: string): Promise<FileEntry> {
+    return this.#context.http.json<FileEntry>('GET', `${this.#path}/stat`, { query: { path } });
+  }
+
+  /** Folders with all they hold when `recursive`. */
+  async remove(path: string, options: { readonly recursive?: boolean } = {}): Promise<void> {
+    await this.#context.http.json('DELETE', this.#path, { query: { path, recursive: options.recursive } });
+  }
+
+  /** A folder with all it holds, as a tar. */
+  readTar(path: string, options: { readonly signal?: AbortSignal } = {}): AsyncIterable<Uint8Array> {
+    return this.#context.http.bytes('GET', `${this.#path}/tar`, { query: { path }, signal: options.signal });
+  }
+
+  /** Unpacks a tar into the folder `path`, which is made where it is missing. */
+  async writeTar(
+    path: string,
+    tar: AsyncIterable<Uint8Array> | Uint8Array,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    await this.#context.http.json('PUT', `${this.#path}/tar`, {
+      query: { path },
+      content: tar,
+      headers: { 'content-type': 'application/x-tar' },
+      signal: options.signal,
+    });
+  }
+}
