@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type ArcClient, connect } from '../sdk/index.ts';
+import { type Client, client } from '../sdk/index.ts';
 
 /**
  * A real Arc: the launcher, in a data folder, on ports and an address range of its own, for end-to-end tests and for the
@@ -14,7 +14,7 @@ export interface LaunchedArc extends AsyncDisposable {
   readonly api: string;
   readonly edge: string;
   readonly key: string;
-  readonly client: ArcClient;
+  readonly client: Client;
   /** Pid of the server process. */
   readonly pid: number;
   /** ms from the start of the launcher to `ready`. */
@@ -74,7 +74,7 @@ export async function launchArc(options: LaunchOptions = {}): Promise<LaunchedAr
     api: ready.api,
     edge: ready.edge,
     key,
-    client: connect({ url: ready.api, key }),
+    client: client({ url: ready.api, key }),
     pid: ready.pid,
     readyMs,
     output: () => output,

@@ -23,8 +23,8 @@ export const CreateRequest = Type.Object(
 );
 export type CreateRequest = Static<typeof CreateRequest>;
 
-export const StateName = Type.Union(STATES.map((state) => Type.Literal(state)));
-export const ReasonName = Type.Union(REASONS.map((reason) => Type.Literal(reason)));
+export const StateName = Type.Enum(STATES);
+export const ReasonName = Type.Enum(REASONS);
 
 export const ExitView = Type.Object(
   {
@@ -66,6 +66,8 @@ export const Sandbox = Type.Object(
     queuePosition: Type.Optional(Type.Integer()),
     /** Which runtime gives the level, such as `crun`. */
     runtime: Type.Optional(Type.String()),
+    /** Said where the level has more than one face, such as gVisor's network stack. */
+    note: Type.Optional(Type.String()),
     history: Type.Array(
       Type.Object(
         {

@@ -13,7 +13,7 @@ export const ENV_KEY_PATTERN = '^[a-zA-Z_][a-zA-Z0-9_]{0,127}$';
 
 export const DurationText = Type.String({ pattern: DURATION_PATTERN, examples: ['30m'] });
 export const SizeText = Type.String({ pattern: SIZE_PATTERN, examples: ['64MiB'] });
-export const LevelName = Type.Union(LEVELS.map((level) => Type.Literal(level)));
+export const LevelName = Type.Enum(LEVELS);
 export const PortNumber = Type.Integer({ minimum: 1, maximum: 65_535 });
 
 export const Labels = Type.Record(
@@ -95,7 +95,7 @@ export const Template = Type.Object(
     /** The least level; a create may ask for more. */
     isolation: Type.Optional(LevelName),
     capabilities: Type.Optional(
-      Type.Array(Type.Union(TEMPLATE_CAPABILITIES.map((name) => Type.Literal(name))), {
+      Type.Array(Type.Enum(TEMPLATE_CAPABILITIES), {
         maxItems: 16,
         uniqueItems: true,
       }),
