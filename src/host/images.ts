@@ -36,3 +36,5 @@ export interface Images {
   /** Removes layers that none of these roots uses; gives what was freed. */
   prune(inUse: readonly RootRef[]): Promise<{ readonly layers: number; readonly bytes: number }>;
 }
+
+export { createImages, type ImagesOptions } from './images/create-images.ts';
