@@ -1,0 +1,188 @@
+import { ArcError } from '../contract/errors.ts';
+import type { CreateRequest } from '../contract/schemas/sandbox.ts';
+import type { ImageDefaults, Template } from '../contract/schemas/template.ts';
+import type { Limits, ReadySpec, ResolvedSpec, RootRef } from '../contract/spec.ts';
+import { LEVELS, type Level } from '../contract/states.ts';
+import { parseDuration, parseSize } from '../contract/units.ts';
+
+const MIB = 1024 ** 2;
+
+/** What a template that says nothing gets. */
+export const DEFAULTS = {
+  memoryBytes: 128 * MIB,
+  cpus: 1,
+  pids: 256,
+  openFiles: 4096,
+  diskBytes: 256 * MIB,
+  diskKind: 'image',
+  isolation: 'container',
+  network: 'none',
+  logBytes: 8 * MIB,
+  readyTimeoutMs: 30_000,
+  user: '0',
+  cwd: '/',
+  path: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+} as const;
+
+/** Bounds on what may be asked for. */
+export const BOUNDS = {
+  memoryBytes: { min: MIB, max: 16 * 1024 ** 4 },
+  diskBytes: { min: MIB, max: 16 * 1024 ** 4 },
+  logBytes: { min: 64 * 1024, max: 1024 ** 3 },
+  ttlMs: { min: 1_000, max: 366 * 86_400_000 },
+  readyTimeoutMs: { min: 1, max: 3_600_000 },
+  labels: 32,
+  env: 256,
+} as const;
+
+/** Collects every fault before it throws, so that a person mends all of them at once. */
+class Faults {
+  readonly #found: string[] = [];
+
+  add(text: string): void {
+    this.#found.push(text);
+  }
+
+  size(field: string, text: string | undefined, otherwise: number, bounds: { min: number; max: number }): number {
+    return this.#number(field, text, text === undefined ? otherwise : parseSize(text), otherwise, bounds, 'size');
+  }
+
+  duration(field: string, text: string | undefined, otherwise: number, bounds: { min: number; max: number }): number {
+    const value = text === undefined ? otherwise : parseDuration(text);
+    return this.#number(field, text, value, otherwise, bounds, 'duration');
+  }
+
+  #number(
+    field: string,
+    text: string | undefined,
+    value: number | undefined,
+    otherwise: number,
+    bounds: { min: number; max: number },
+    kind: string,
+  ): number {
+    if (value === undefined) this.add(`${field}: ${JSON.stringify(text)} is not a ${kind}`);
+    else if (text !== undefined && value < bounds.min) this.add(`${field}: ${text} is too small`);
+    else if (text !== undefined && value > bounds.max) this.add(`${field}: ${text} is too large`);
+    return value ?? otherwise;
+  }
+
+  throwIfAny(code: 'invalid_template' | 'invalid_request'): void {
+    if (this.#found.length > 0) throw new ArcError(code, this.#found.join('; '), { extra: { faults: this.#found } });
+  }
+}
+
+/** A template with what its root says about itself: what a create starts from. Its command may still be missing. */
+export function resolveTemplate(template: Template, root: RootRef, image: ImageDefaults = {}): ResolvedSpec {
+  const faults = new Faults();
+  const ports = template.ports ?? image.ports ?? [];
+  const env = { PATH: DEFAULTS.path, ...image.env, ...template.env };
+  if (Object.keys(env).length > BOUNDS.env) faults.add(`env: more than ${BOUNDS.env} variables with the image's own`);
+  for (const text of [...(template.command ?? []), ...Object.values(env)]) {
+    if (text.includes('\0')) faults.add('command and env: a NUL character can not be passed to a program');
+  }
+  const spec: ResolvedSpec = {
+    template: template.name,
+    root,
+    command: template.command ?? image.command ?? [],
+    env,
+    cwd: template.cwd ?? (image.cwd || DEFAULTS.cwd),
+    user: template.user ?? (image.user || DEFAULTS.user),
+    ports: [...ports],
+    ready: resolveReady(template, ports, faults),
+    limits: resolveLimits(template, faults),
+    isolation: template.isolation ?? DEFAULTS.isolation,
+    capabilities: template.capabilities ?? [],
+    network: template.network ?? DEFAULTS.network,
+    ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
+    afterReboot: template.afterReboot ?? 'recreate',
+    logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
+  };
+  faults.throwIfAny('invalid_template');
+  return spec;
+}
+
+function resolveLimits(template: Template, faults: Faults): Limits {
+  return {
+    memoryBytes: faults.size('memory', template.memory, DEFAULTS.memoryBytes, BOUNDS.memoryBytes),
+    cpus: template.cpus ?? DEFAULTS.cpus,
+    pids: template.pids ?? DEFAULTS.pids,
+    openFiles: template.openFiles ?? DEFAULTS.openFiles,
+    diskBytes: faults.size('disk', template.disk, DEFAULTS.diskBytes, BOUNDS.diskBytes),
+    diskKind: template.diskKind ?? DEFAULTS.diskKind,
+  };
+}
+
+function resolveReady(template: Template, ports: readonly number[], faults: Faults): ReadySpec {
+  const ready = template.ready ?? {};
+  const timeoutMs = faults.duration('ready.timeout', ready.timeout, DEFAULTS.readyTimeoutMs, BOUNDS.readyTimeoutMs);
+  const first = ports[0];
+  if (ready.command) {
+    if (ready.port !== undefined || ready.http !== undefined) faults.add('ready: `command` excludes `port` and `http`');
+    return { kind: 'command', command: ready.command, timeoutMs };
+  }
+  const port = ready.port ?? first;
+  if (ready.http !== undefined) {
+    if (port === undefined) faults.add('ready.http: there is no port to ask; give `ports` or `ready.port`');
+    return { kind: 'http', path: ready.http, ...(port === undefined ? {} : { port }), timeoutMs };
+  }
+  return port === undefined ? { kind: 'none', timeoutMs } : { kind: 'port', port, timeoutMs };
+}
+
+/** What one create gets: the template with the request over it. Asks for more protection are met, for less refused. */
+export function resolveRequest(base: ResolvedSpec, request: CreateRequest): ResolvedSpec {
+  const faults = new Faults();
+  const command = request.command ?? base.command;
+  const env = { ...base.env, ...request.env };
+  if (Object.keys(env).length > BOUNDS.env)
+    faults.add(`env: more than ${BOUNDS.env} variables with the template's own`);
+  if ([...command, ...Object.values(env)].some((text) => text.includes('\0'))) {
+    faults.add('command and env: a NUL character can not be passed to a program');
+  }
+  if (request.network === 'public' && base.network === 'none') {
+    faults.add(`network: template ${base.template} allows no outbound traffic; a create can not ask for more`);
+  }
+  const { limits } = base;
+  const spec: ResolvedSpec = {
+    ...base,
+    command,
+    env,
+    limits: {
+      ...limits,
+      memoryBytes: faults.size('memory', request.memory, limits.memoryBytes, BOUNDS.memoryBytes),
+      cpus: request.cpus ?? limits.cpus,
+      pids: request.pids ?? limits.pids,
+      diskBytes: faults.size('disk', request.disk, limits.diskBytes, BOUNDS.diskBytes),
+    },
+    isolation: request.isolation ?? base.isolation,
+    network: request.network ?? base.network,
+    ttlMs: request.ttl === undefined ? base.ttlMs : faults.duration('ttl', request.ttl, 0, BOUNDS.ttlMs),
+  };
+  faults.throwIfAny('invalid_request');
+  if (levelRank(spec.isolation) < levelRank(base.isolation)) {
+    throw new ArcError('isolation_too_weak', `${base.template} asks for ${base.isolation}, not ${spec.isolation}`, {
+      extra: { levels: LEVELS.slice(levelRank(base.isolation)) },
+    });
+  }
+  if (command.length === 0) {
+    throw new ArcError('invalid_template', `template ${base.template} has no command, nor has its image`, {
+      hint: 'Give a command with the create, or add one to the template.',
+    });
+  }
+  return spec;
+}
+
+export function levelRank(level: Level): number {
+  return LEVELS.indexOf(level);
+}
+
+/** The template's labels with the request's over them. */
+export function mergeLabels(
+  template: Readonly<Record<string, string>> | undefined,
+  request: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  const labels = { ...template, ...request };
+  if (Object.keys(labels).length > BOUNDS.labels) {
+    throw new ArcError('invalid_request', `labels: more than ${BOUNDS.labels} with the template's own`);
+  }
+  return labels;
+}

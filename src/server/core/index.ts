@@ -1,0 +1,136 @@
+import { ArcError } from '../../contract/errors.ts';
+import type { Template } from '../../contract/schemas/template.ts';
+import { Admission } from '../../domain/admission.ts';
+import type { Router } from '../../edge/router.ts';
+import type { Engine, Target } from '../../engines/engine.ts';
+import type { Images } from '../../host/images.ts';
+import type { BootClock } from '../../kit/boot.ts';
+import type { Clock, Rng } from '../../kit/clock.ts';
+import { giveUp } from '../../kit/limit.ts';
+import type { Logger } from '../../kit/logger.ts';
+import { KeyedMutex } from '../../kit/mutex.ts';
+import type { Store } from '../../store/store.ts';
+import { BootTime, type Core } from './context.ts';
+import { Ending } from './ending.ts';
+import { EngineCalls } from './engine-calls.ts';
+import { Expiry } from './expiry.ts';
+import { Jobs } from './jobs.ts';
+import { KeyStore } from './keys.ts';
+import { type ControlPlaneOptions, DEFAULT_OPTIONS } from './options.ts';
+import { Reclaimer } from './reclaim.ts';
+import { Retention } from './retention.ts';
+import { Rows } from './rows.ts';
+import { SandboxService } from './sandboxes.ts';
+import { Starter } from './starter.ts';
+import { TemplateStore } from './templates.ts';
+import { Waiters } from './waiters.ts';
+
+export interface ControlPlaneDeps {
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly router: Router;
+  readonly images: Images;
+  readonly clock: Clock;
+  /** Goes on from one run of Arc to the next; `realBootClock()` of `kit/boot.ts`. */
+  readonly boot: BootClock;
+  readonly rng: Rng;
+  readonly logger: Logger;
+  /** Templates that are there from the start; their roots are builtin or held already. */
+  readonly builtins: readonly Template[];
+  readonly options?: Partial<ControlPlaneOptions>;
+}
+
+export interface ControlPlane {
+  readonly sandboxes: SandboxService;
+  readonly templates: TemplateStore;
+  readonly keys: KeyStore;
+  /** Resolves when routes of what ran are set and creates are taken; what else is to be mended goes on in the background. */
+  start(): Promise<void>;
+  /** Resolves when the store and the engine have been brought together for the first time, and starts begin. */
+  reclaimed(): Promise<void>;
+  /** Stops all loops and leaves sandboxes running. The store and the engine are the caller's to close. */
+  close(): Promise<void>;
+}
+
+/** Puts the control plane together over its ports. */
+export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
+  const { store, engine, router, images, clock, rng, logger } = deps;
+  const options = { ...DEFAULT_OPTIONS, ...deps.options };
+  const closing = new AbortController();
+  const core: Core = {
+    ...{ store, engine, router, clock, rng, logger, options },
+    rows: new Rows(store),
+    calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
+    waiters: new Waiters(),
+    admission: new Admission({ startsMax: options.startsMax, queueMax: options.queueMax }),
+    lanes: new KeyedMutex(),
+    time: new BootTime(deps.boot),
+    closing: closing.signal,
+  };
+  const jobs = new Jobs();
+  const retention = new Retention(core);
+  const expiry = new Expiry(core, (id) => expire(id));
+  const ending = new Ending(core, { jobs, expiry, retention });
+  const starter = new Starter(core, { jobs, expiry, ending });
+  const reclaimer = new Reclaimer(core, { starter, ending, expiry, retention });
+  const templates = new TemplateStore({ store, images, clock }, deps.builtins);
+  const sandboxes = new SandboxService(core, { templates, starter, ending, expiry });
+  const keys = new KeyStore({ store, clock, rng });
+  const expire = async (id: string) => {
+    const row = await ending.remove(id, { reason: 'ttl' }, (newest) => isOver(core, newest));
+    if (row) expiry.arm(row);
+  };
+  let unwatch: () => void = () => {};
+  let first = Promise.resolve();
+  return {
+    ...{ sandboxes, templates, keys },
+    reclaimed: () => first,
+    async start() {
+      unwatch = engine.watch((event) => {
+        if (event.type === 'resync') reclaimer.wake();
+        else {
+          const { id, incarnation } = event.target;
+          ending.exited(id, incarnation, event.exit).catch((error) => {
+            logger.warn({ sandbox: id, error }, 'an exit could not be written yet; the next pass sees it again');
+          });
+        }
+      });
+      await retention.load();
+      await reclaimer.restoreRoutes();
+      first = reclaimer.begin();
+    },
+    async close() {
+      const reason = new ArcError('unavailable', 'Arc is stopping');
+      closing.abort(reason);
+      unwatch();
+      expiry.close();
+      jobs.cancelAll(reason);
+      core.waiters.rejectAll(reason);
+      await giveUp(clock, Promise.all([reclaimer.ended(), starter.ended()]), { ms: options.closeMs }).catch(() => {
+        logger.warn({}, 'something was still under way when Arc stopped; the next run takes it up');
+      });
+    },
+  };
+}
+
+/** The row decides whether its time is over, whatever a timer says. */
+function isOver(core: Core, row: Parameters<Expiry['arm']>[0]): boolean {
+  const asleepOrUp =
+    row.state === 'running' || row.state === 'warned' || row.state === 'frozen' || row.state === 'stopped';
+  return asleepOrUp && row.deadline !== undefined && core.time.left(row.deadline) <= 0;
+}
+
+/** A start that nobody waited for any more came to its end: unless its row wants it again, it goes. */
+async function undoLate(core: Core, target: Target): Promise<void> {
+  if (core.closing.aborted) return;
+  try {
+    await core.lanes.run(target.id, async () => {
+      const found = await core.rows.read(target.id);
+      if (!found || found.row.state === 'removed' || found.row.state === 'failed') await core.calls.destroy(target);
+      // A later incarnation may want the writable layer of this one.
+      else if (found.row.incarnation > target.incarnation) await core.calls.stop(target);
+    });
+  } catch (error) {
+    core.logger.warn({ sandbox: target.id, error }, 'a late start is still there; the next pass removes it');
+  }
+}

@@ -1,0 +1,52 @@
+/** Every bound of the control plane, with its unit. */
+export interface ControlPlaneOptions {
+  /** Starts at once. Default: twice the processors, which the composition root knows. */
+  readonly startsMax: number;
+  /** Sandboxes that may wait for their start; more are refused with at_capacity. */
+  readonly queueMax: number;
+  /** ms between two passes that make the store and the engine agree. */
+  readonly sweepMs: number;
+  /** ms between two writes that say how long this boot has lasted. */
+  readonly heartbeatMs: number;
+  /** ms that the engine may take to start one. */
+  readonly createMs: number;
+  /** ms that the engine may take to stop, destroy or list. */
+  readonly engineMs: number;
+  /** ms that a cancelled call of the engine may take to come back before nobody waits for it any more. */
+  readonly cancelGraceMs: number;
+  /** ms for which a removed or failed row is kept. */
+  readonly keepRemovedMs: number;
+  /** Removed rows kept at most. */
+  readonly keepRemovedMax: number;
+  /** Events kept in the feed at most. */
+  readonly keepEventsMax: number;
+  /** ms that `close` waits for what is under way. */
+  readonly closeMs: number;
+}
+
+export const DEFAULT_OPTIONS: ControlPlaneOptions = {
+  startsMax: 4,
+  queueMax: 10_000,
+  sweepMs: 15_000,
+  heartbeatMs: 60_000,
+  createMs: 60_000,
+  engineMs: 30_000,
+  cancelGraceMs: 2_000,
+  keepRemovedMs: 24 * 3_600_000,
+  keepRemovedMax: 10_000,
+  keepEventsMax: 100_000,
+  closeMs: 5_000,
+};
+
+/** Waiting times between two tries of the readiness check. */
+export const READY_BACKOFF = { firstMs: 2, factor: 1.5, maxMs: 50 } as const;
+/** Waiting times between two tries of the first pass over store and engine, on which starts wait. */
+export const RECLAIM_BACKOFF = { firstMs: 50, factor: 2, maxMs: 5_000 } as const;
+/** ms after which the removal of a sandbox whose time is over is tried again. */
+export const EXPIRY_RETRY_MS = 5_000;
+/** Steps of one pass carried out at once. */
+export const PASS_PARALLEL = 8;
+/** Rows read in one go. */
+export const PAGE_ROWS = 500;
+/** Rows forgotten in one pass. */
+export const FORGET_ROWS_MAX = 500;

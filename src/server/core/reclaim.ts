@@ -1,0 +1,263 @@
+import { isUp, transition } from '../../domain/lifecycle.ts';
+import { type PlanStep, type RowFacts, reconcile } from '../../domain/reconcile.ts';
+import type { Held } from '../../engines/engine.ts';
+import { backoff } from '../../kit/backoff.ts';
+import { eachLimited } from '../../kit/limit.ts';
+import type { Core } from './context.ts';
+import type { Ending } from './ending.ts';
+import type { Expiry } from './expiry.ts';
+import { nodeLost } from './node-lost.ts';
+import { PASS_PARALLEL, RECLAIM_BACKOFF } from './options.ts';
+import type { Retention } from './retention.ts';
+import { routeOf, type SandboxRow, type Versioned } from './row.ts';
+import type { Starter } from './starter.ts';
+
+/**
+ * Makes the store and the engine agree: once when Arc starts, then at intervals, and when the engine says that it lost
+ * sight. Everything it does is decided again from the newest row by whoever holds the sandbox's lane.
+ */
+export class Reclaimer {
+  readonly #core: Core;
+  readonly #starter: Starter;
+  readonly #ending: Ending;
+  readonly #expiry: Expiry;
+  readonly #retention: Retention;
+  #wake: () => void = () => {};
+  #done: Promise<void> = Promise.resolve();
+
+  constructor(core: Core, parts: { starter: Starter; ending: Ending; expiry: Expiry; retention: Retention }) {
+    this.#core = core;
+    this.#starter = parts.starter;
+    this.#ending = parts.ending;
+    this.#expiry = parts.expiry;
+    this.#retention = parts.retention;
+  }
+
+  /** Routes first: what ran when Arc went down is reachable before anything else is looked at. */
+  async restoreRoutes(): Promise<void> {
+    const { rows, router, time } = this.#core;
+    const sameBoot = time.beats.some((beat) => beat.boot === time.now.boot);
+    for await (const page of rows.all('live')) {
+      for (const { row } of page) {
+        const route = routeOf(row);
+        // After a restart of the machine an address of before says nothing.
+        if (sameBoot || route.address === undefined) await router.set(route);
+        this.#expiry.arm(row);
+      }
+    }
+  }
+
+  /** Begins the work in the background; the promise is that of the first pass. */
+  begin(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#done = this.#loop(resolve).catch(() => resolve());
+    return promise;
+  }
+
+  /** Looks again now. */
+  wake(): void {
+    this.#wake();
+  }
+
+  async ended(): Promise<void> {
+    await this.#done;
+  }
+
+  async #loop(reclaimed: () => void): Promise<void> {
+    const { clock, closing, logger, options } = this.#core;
+    for (const wait of backoff(RECLAIM_BACKOFF)) {
+      try {
+        await this.#loadRemoved();
+        await this.pass();
+        break;
+      } catch (error) {
+        logger.error({ error }, 'the first look at what runs failed; trying again');
+        await clock.sleep(wait, closing);
+      }
+    }
+    reclaimed();
+    while (!closing.aborted) {
+      await this.#sleep(options.sweepMs);
+      try {
+        await this.pass();
+        await this.#retention.sweep();
+      } catch (error) {
+        if (!closing.aborted) logger.warn({ error }, 'a pass over store and engine failed; trying again');
+      }
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    const { clock, closing } = this.#core;
+    await clock.sleep(ms, AbortSignal.any([woken.signal, closing])).catch(() => {});
+  }
+
+  async #loadRemoved(): Promise<void> {
+    for await (const page of this.#core.rows.all('removed')) {
+      this.#retention.loadRemoved(page.map(({ row }) => row));
+      for (const { row } of page) await this.#core.router.set(routeOf(row));
+    }
+    await this.#retention.sweep().catch((error) => {
+      this.#core.logger.warn({ error }, 'old rows could not be forgotten yet');
+    });
+  }
+
+  /** One look: rows first, then the engine, so that whatever has no row is either an orphan or younger than the rows. */
+  async pass(): Promise<void> {
+    const { calls, closing, rows } = this.#core;
+    const live = new Map<string, Versioned>();
+    for await (const page of rows.all('live')) for (const found of page) live.set(found.row.id, found);
+    const held = await calls.list();
+    if (closing.aborted) return;
+    this.#ending.noteHeld(new Set(held.map((thing) => thing.id)));
+    const plan = reconcile([...live.values()].map(factsOf), held);
+    const quick = plan.filter((step) => ['adopt', 'exit', 'recreate', 'node-lost'].includes(step.do));
+    await eachLimited(quick, PASS_PARALLEL, (step) => this.#apply(step, held));
+    // From here on every address that the store knows belongs to who has it.
+    this.#starter.open();
+    await eachLimited(
+      plan.filter((step) => !quick.includes(step)),
+      PASS_PARALLEL,
+      (step) => this.#apply(step, held),
+    );
+    await this.#tidy([...live.values()]);
+    await this.#syncRoutes(live);
+  }
+
+  async #apply(step: PlanStep, held: readonly Held[]): Promise<void> {
+    if (this.#core.closing.aborted) return;
+    if (step.do === 'finish-start') {
+      this.#starter.enqueue(step.id, { resumed: true, partial: step.partial });
+      return;
+    }
+    // Somebody is at work on a sandbox whose lane is held: the next pass looks at the outcome.
+    if (this.#core.admission.has(step.id)) return;
+    try {
+      await this.#core.lanes.tryRun(step.id, async () => {
+        const found = await this.#core.rows.read(step.id);
+        if (step.do === 'destroy' || step.do === 'stop') await this.#clear(step, found?.row);
+        else if (found && found.row.incarnation === step.incarnation) await this.#settle(step, found, held);
+      });
+    } catch (error) {
+      this.#core.logger.warn(
+        { sandbox: step.id, step: step.do, error },
+        'a step of a pass failed; the next one tries again',
+      );
+    }
+  }
+
+  async #clear(step: PlanStep, row: SandboxRow | undefined): Promise<void> {
+    const { calls, logger } = this.#core;
+    const target = { id: step.id, incarnation: step.incarnation };
+    if (!row || row.state === 'removed' || row.state === 'failed') {
+      logger.info({ sandbox: step.id, state: row?.state ?? 'unknown' }, 'removing what is left of a sandbox');
+      await calls.destroy(target);
+    } else if (step.do === 'stop' && row.state === 'stopped') {
+      await calls.stop(target);
+    }
+  }
+
+  async #settle(step: PlanStep, found: Versioned, held: readonly Held[]): Promise<void> {
+    const { row } = found;
+    if (step.do === 'adopt' && isUp(row.state)) await this.#adopt(step, found, held);
+    else if (step.do === 'exit' && isUp(row.state)) await this.#ending.stopped(found, step.exit);
+    else if (step.do === 'exit' && row.state === 'starting') await this.#endedWhileStarting(step, found);
+    else if ((step.do === 'recreate' || step.do === 'node-lost') && isUp(row.state)) {
+      const again = await nodeLost(this.#core, this.#ending, found, step.do);
+      if (again) this.#starter.enqueue(row.id);
+    }
+  }
+
+  async #adopt(step: PlanStep & { readonly do: 'adopt' }, found: Versioned, held: readonly Held[]): Promise<void> {
+    let { row } = found;
+    const thing = held.find((one) => one.id === row.id && one.incarnation === row.incarnation);
+    if (step.moved && thing?.phase === 'running') {
+      const { placement } = thing;
+      row = (await this.#core.rows.change(found, (newest) => ({ ...newest, placement }))).row;
+    }
+    await this.#core.router.set(routeOf(row));
+  }
+
+  /** Its command ended while Arc was down. Where nothing had to be waited for it has run; else it never got ready. */
+  async #endedWhileStarting(step: PlanStep & { readonly do: 'exit' }, found: Versioned): Promise<void> {
+    if (found.row.spec.ready.kind !== 'none') {
+      this.#starter.enqueue(found.row.id, { resumed: true, partial: true });
+      return;
+    }
+    const now = this.#core.clock.now();
+    const ran = await this.#core.rows.change(found, (row) =>
+      row.state === 'starting' ? { ...transition(row, 'running', 'adopted', now), startedAt: now, fresh: false } : row,
+    );
+    await this.#ending.stopped(ran, step.exit);
+    this.#expiry.arm(ran.row);
+  }
+
+  /** Failures that are old enough to go, failures that could not be written, deadlines of an earlier boot. */
+  async #tidy(live: readonly Versioned[]): Promise<void> {
+    const { lanes, logger, rows, time } = this.#core;
+    const due = live.filter(
+      ({ row }) =>
+        (row.state === 'failed' && row.keepUntil && time.left(row.keepUntil) <= 0) ||
+        (row.deadline && !time.isOfThisBoot(row.deadline)),
+    );
+    await eachLimited(due, PASS_PARALLEL, async ({ row }) => {
+      try {
+        if (row.state === 'failed') {
+          await this.#ending.remove(row.id, causeOf(row), (newest) => newest.state === 'failed');
+          return;
+        }
+        await lanes.tryRun(row.id, async () => {
+          const found = await rows.read(row.id);
+          if (found?.row.state === 'removed' || !found) return;
+          this.#expiry.arm((await rows.change(found, (newest) => this.#remark(newest))).row);
+        });
+      } catch (error) {
+        logger.warn({ sandbox: row.id, error }, 'a row could not be tidied yet');
+      }
+    });
+  }
+
+  #remark(row: SandboxRow): SandboxRow {
+    const { time } = this.#core;
+    if (!row.deadline || time.isOfThisBoot(row.deadline)) return row;
+    return { ...row, deadline: time.in(time.left(row.deadline)) };
+  }
+
+  async #syncRoutes(live: ReadonlyMap<string, Versioned>): Promise<void> {
+    const { lanes, router, rows } = this.#core;
+    const routes = new Map((await router.list()).map((route) => [route.id, route]));
+    const kept = this.#retention.keptIds;
+    const off = [...live.values()]
+      .filter(({ row }) => !sameRoute(routes.get(row.id), routeOf(row)))
+      .map(({ row }) => row.id);
+    const unknown = [...routes.keys()].filter((id) => !live.has(id) && !kept.has(id));
+    for (const id of [...off, ...unknown]) {
+      await lanes.tryRun(id, async () => {
+        const found = await rows.read(id);
+        await (found ? router.set(routeOf(found.row)) : router.forget(id));
+      });
+    }
+  }
+}
+
+function sameRoute(a: ReturnType<typeof routeOf> | undefined, b: ReturnType<typeof routeOf>): boolean {
+  return a?.incarnation === b.incarnation && a.state === b.state && a.address === b.address && a.reason === b.reason;
+}
+
+function causeOf(row: SandboxRow): { reason: SandboxRow['reason']; detail?: string } {
+  return row.detail === undefined ? { reason: row.reason } : { reason: row.reason, detail: row.detail };
+}
+
+function factsOf({ row }: Versioned): RowFacts {
+  return {
+    id: row.id,
+    incarnation: row.incarnation,
+    state: row.state,
+    createdAt: row.createdAt,
+    ready: row.spec.ready.kind === 'none' ? 'none' : 'checked',
+    afterReboot: row.spec.afterReboot,
+    ...(row.placement ? { placement: row.placement } : {}),
+  };
+}

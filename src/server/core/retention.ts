@@ -1,0 +1,92 @@
+import type { Deadline } from '../../domain/deadline.ts';
+import { beat } from '../../domain/deadline.ts';
+import type { Write } from '../../store/store.ts';
+import type { Core } from './context.ts';
+import { FORGET_ROWS_MAX } from './options.ts';
+import { IDEMPOTENCY, SANDBOX, type SandboxRow } from './row.ts';
+
+interface Kept {
+  readonly id: string;
+  readonly until: Deadline;
+  readonly idempotency: string | undefined;
+}
+
+const META = 'meta';
+const HEARTBEAT = 'heartbeat';
+
+/** How long things that are over are remembered: removed rows, events, and the lengths of earlier boots. */
+export class Retention {
+  readonly #core: Core;
+  /** Removed sandboxes whose rows are kept, the oldest first. */
+  #kept: Kept[] = [];
+  #beatAt = Number.NEGATIVE_INFINITY;
+
+  constructor(core: Core) {
+    this.#core = core;
+  }
+
+  keepUntil(): Deadline {
+    return this.#core.time.in(this.#core.options.keepRemovedMs);
+  }
+
+  noteRemoved(row: SandboxRow): void {
+    this.#kept.push({ id: row.id, until: row.keepUntil ?? this.keepUntil(), idempotency: row.idempotency });
+  }
+
+  get keptIds(): ReadonlySet<string> {
+    return new Set(this.#kept.map((kept) => kept.id));
+  }
+
+  /** The heartbeats of earlier boots must be known before the first deadline is looked at. */
+  async load(): Promise<void> {
+    const { store, time } = this.#core;
+    const beats = await store.get<{ readonly beats: typeof time.beats }>(META, HEARTBEAT);
+    time.beats = beats?.value.beats ?? [];
+  }
+
+  loadRemoved(rows: readonly SandboxRow[]): void {
+    const known = this.keptIds;
+    const loaded = rows.filter((row) => !known.has(row.id)).map((row) => this.#toKept(row));
+    const left = (kept: Kept) => this.#core.time.left(kept.until);
+    this.#kept = [...loaded, ...this.#kept].sort((a, b) => left(a) - left(b));
+  }
+
+  async sweep(): Promise<void> {
+    await this.#beat();
+    await this.#forget();
+    await this.#trimEvents();
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, options, store, time } = this.#core;
+    if (clock.monotonic() - this.#beatAt < options.heartbeatMs) return;
+    const beats = beat(time.beats, time.now);
+    await store.commit([{ op: 'put', kind: META, id: HEARTBEAT, value: { beats } }]);
+    time.beats = beats;
+    this.#beatAt = clock.monotonic();
+  }
+
+  async #forget(): Promise<void> {
+    const { options, router, store, time } = this.#core;
+    for (let forgotten = 0; forgotten < FORGET_ROWS_MAX; forgotten++) {
+      const [oldest] = this.#kept;
+      if (!oldest) return;
+      if (this.#kept.length <= options.keepRemovedMax && time.left(oldest.until) > 0) return;
+      const writes: Write[] = [{ op: 'delete', kind: SANDBOX, id: oldest.id }];
+      if (oldest.idempotency !== undefined) writes.push({ op: 'delete', kind: IDEMPOTENCY, id: oldest.idempotency });
+      await store.commit(writes);
+      this.#kept.shift();
+      await router.forget(oldest.id);
+    }
+  }
+
+  async #trimEvents(): Promise<void> {
+    const { options, store } = this.#core;
+    const { oldest, newest } = await store.eventBounds();
+    if (newest - oldest >= options.keepEventsMax) await store.trimEvents(newest - options.keepEventsMax);
+  }
+
+  #toKept(row: SandboxRow): Kept {
+    return { id: row.id, until: row.keepUntil ?? this.keepUntil(), idempotency: row.idempotency };
+  }
+}

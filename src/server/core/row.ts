@@ -1,0 +1,118 @@
+import type { ErrorCode } from '../../contract/errors.ts';
+import type { Deadline } from '../../domain/deadline.ts';
+import { isUp } from '../../domain/lifecycle.ts';
+import { labelIndexes } from '../../domain/selectors.ts';
+import type { Route } from '../../edge/router.ts';
+import type { CreateOrder, Target } from '../../engines/engine.ts';
+import type { IndexEntries, Write } from '../../store/store.ts';
+import type { EventRecord, HistoryEntry, SandboxRecord } from '../service.ts';
+
+export const SANDBOX = 'sandbox';
+export const IDEMPOTENCY = 'idempotency';
+
+/** A sandbox as it is stored: what callers see, and what only the control plane needs. */
+export interface SandboxRow extends SandboxRecord {
+  /** When its time to live is over. */
+  readonly deadline?: Deadline;
+  /** When a failed row is removed, or a removed one forgotten. */
+  readonly keepUntil?: Deadline;
+  /** The code behind `failed`, thrown again to who asks for the same create. */
+  readonly failure?: ErrorCode;
+  /** The document of the idempotency key it was created with; forgotten together with the row. */
+  readonly idempotency?: string;
+}
+
+/** A row as it was read or written, with the revision that the next write must match. */
+export interface Versioned {
+  readonly row: SandboxRow;
+  readonly revision: number;
+}
+
+/** Callers get neither deadlines nor keys. */
+export function publicRecord(row: SandboxRow): SandboxRecord {
+  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, ...record } = row;
+  return record;
+}
+
+export function targetOf(row: SandboxRow): Target {
+  return { id: row.id, incarnation: row.incarnation };
+}
+
+export function orderOf(row: SandboxRow): CreateOrder {
+  const { id, incarnation, owner, labels, spec, fresh } = row;
+  return { id, incarnation, owner, labels, spec, fresh };
+}
+
+export function routeOf(row: SandboxRow): Route {
+  return {
+    id: row.id,
+    incarnation: row.incarnation,
+    state: row.state,
+    reason: row.reason,
+    ...(row.detail === undefined ? {} : { detail: row.detail }),
+    ...(isUp(row.state) && row.placement ? { address: row.placement.address } : {}),
+    ports: row.spec.ports,
+  };
+}
+
+/** Removed rows are found by their state only, all others by `live`. */
+function indexesOf(row: SandboxRow): IndexEntries {
+  return {
+    owner: [row.owner],
+    state: [row.state],
+    template: [row.spec.template],
+    ...(row.state === 'removed' ? {} : { live: ['1'] }),
+    ...labelIndexes(row.labels),
+  };
+}
+
+/** The store itself refuses a second owner of an address. */
+function uniqueOf(row: SandboxRow): readonly string[] {
+  return row.placement ? [`address:${row.placement.node}/${row.placement.address}`] : [];
+}
+
+export function putRow(row: SandboxRow, ifRevision: number): Write {
+  return {
+    op: 'put',
+    kind: SANDBOX,
+    id: row.id,
+    value: row,
+    ifRevision,
+    indexes: indexesOf(row),
+    unique: uniqueOf(row),
+  };
+}
+
+export function eventWrite(value: EventRecord): Write {
+  return { op: 'event', value };
+}
+
+/** One event for each step that `after` has and `before` has not. */
+export function changeEvents(before: SandboxRow | undefined, after: SandboxRow): readonly Write[] {
+  const fresh = after.history.filter((entry) => !before?.history.includes(entry));
+  let from = before?.state;
+  return fresh.map((entry: HistoryEntry) => {
+    const write = eventWrite(sandboxEvent(after, entry, from));
+    from = entry.state;
+    return write;
+  });
+}
+
+export function sandboxEvent(
+  row: SandboxRow,
+  entry: HistoryEntry,
+  from: HistoryEntry['state'] | undefined,
+): EventRecord {
+  return {
+    time: entry.at,
+    type: 'sandbox',
+    subject: row.id,
+    owner: row.owner,
+    state: entry.state,
+    ...(from === undefined ? {} : { from }),
+    reason: entry.reason,
+    ...(entry.detail === undefined ? {} : { detail: entry.detail }),
+    labels: row.labels,
+    incarnation: row.incarnation,
+  };
+}

@@ -1,0 +1,67 @@
+import { ArcError } from '../../contract/errors.ts';
+import type { Store, Write } from '../../store/store.ts';
+import { PAGE_ROWS } from './options.ts';
+import { changeEvents, putRow, SANDBOX, type SandboxRow, type Versioned } from './row.ts';
+
+/** Tries of one change against rows that others change meanwhile. */
+const CHANGE_TRIES_MAX = 8;
+
+/** Rows of sandboxes in the store. Every change is one commit together with its events. */
+export class Rows {
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async read(id: string): Promise<Versioned | undefined> {
+    const doc = await this.#store.get<SandboxRow>(SANDBOX, id);
+    return doc && { row: doc.value, revision: doc.revision };
+  }
+
+  async insert(row: SandboxRow, also: readonly Write[]): Promise<Versioned> {
+    const [revision = 0] = await this.#store.commit([putRow(row, 0), ...also, ...changeEvents(undefined, row)]);
+    return { row, revision };
+  }
+
+  /**
+   * Applies `change` to the newest row. It may be called again when somebody else wrote meanwhile; giving back the row
+   * itself means that there is nothing to do.
+   */
+  async change(
+    from: Versioned,
+    change: (row: SandboxRow) => SandboxRow,
+    also: (row: SandboxRow) => readonly Write[] = () => [],
+  ): Promise<Versioned> {
+    let current = from;
+    for (let tries = 1; ; tries++) {
+      const next = change(current.row);
+      if (next === current.row) return current;
+      try {
+        const writes = [putRow(next, current.revision), ...changeEvents(current.row, next), ...also(next)];
+        const [revision = 0] = await this.#store.commit(writes);
+        return { row: next, revision };
+      } catch (error) {
+        if (!(error instanceof ArcError && error.code === 'conflict') || tries >= CHANGE_TRIES_MAX) throw error;
+        const newest = await this.read(from.row.id);
+        if (!newest) throw new ArcError('sandbox_not_found', `there is no sandbox ${from.row.id}`);
+        // The row is as we knew it, so it is something else that is taken, such as its address.
+        if (newest.revision === current.revision) throw error;
+        current = newest;
+      }
+    }
+  }
+
+  /** All rows of a kind of life, in pages, in the order of ids. */
+  async *all(which: 'live' | 'removed'): AsyncGenerator<readonly Versioned[]> {
+    const where = [which === 'live' ? { index: 'live', value: '1' } : { index: 'state', value: 'removed' }];
+    let after: string | undefined;
+    for (;;) {
+      const query = { kind: SANDBOX, where, limit: PAGE_ROWS, ...(after === undefined ? {} : { after }) };
+      const page = await this.#store.list<SandboxRow>(query);
+      yield page.map((doc) => ({ row: doc.value, revision: doc.revision }));
+      after = page.at(-1)?.id;
+      if (page.length < PAGE_ROWS) return;
+    }
+  }
+}

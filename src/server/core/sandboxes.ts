@@ -1,0 +1,280 @@
+import { ArcError } from '../../contract/errors.ts';
+import { encodeId, ID_BYTES } from '../../contract/ids.ts';
+import type { CreateRequest } from '../../contract/schemas/sandbox.ts';
+import { expiryForPeople, extended } from '../../domain/deadline.ts';
+import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
+import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
+import type { Engine, NodeReport } from '../../engines/engine.ts';
+import type {
+  Caller,
+  CreateOptions,
+  EventRecord,
+  ListFilter,
+  Page,
+  Sandboxes,
+  SandboxRecord,
+  TemplateRecord,
+} from '../service.ts';
+import type { Core } from './context.ts';
+import { type Ending, goneError } from './ending.ts';
+import type { Expiry } from './expiry.ts';
+import { feed } from './feed.ts';
+import { type IdempotencyKey, idempotencyKey, usedFor, useWrite } from './idempotency.ts';
+import { listPage } from './listing.ts';
+import { nextLife } from './node-lost.ts';
+import { beginWait, verdict, type Wait } from './outcome.ts';
+import { eventWrite, publicRecord, routeOf, type SandboxRow, sandboxEvent, type Versioned } from './row.ts';
+import { isAdmin, requireScope } from './scopes.ts';
+import type { Starter } from './starter.ts';
+import type { TemplateStore } from './templates.ts';
+
+/** Tries to find an id that nobody has had. */
+const ID_TRIES_MAX = 4;
+const GONE = { reason: 'user', detail: 'its client went away while it was being created' } as const;
+
+export class SandboxService implements Sandboxes {
+  readonly engine: Engine;
+  readonly #core: Core;
+  readonly #templates: TemplateStore;
+  readonly #starter: Starter;
+  readonly #ending: Ending;
+  readonly #expiry: Expiry;
+
+  constructor(core: Core, parts: { templates: TemplateStore; starter: Starter; ending: Ending; expiry: Expiry }) {
+    this.#core = core;
+    this.engine = core.engine;
+    this.#templates = parts.templates;
+    this.#starter = parts.starter;
+    this.#ending = parts.ending;
+    this.#expiry = parts.expiry;
+  }
+
+  async create(caller: Caller, request: CreateRequest, options: CreateOptions): Promise<SandboxRecord> {
+    requireScope(caller, 'sandboxes:write');
+    this.#throwIfClosing();
+    options.signal.throwIfAborted();
+    const key =
+      options.idempotencyKey === undefined ? undefined : idempotencyKey(caller, options.idempotencyKey, request);
+    const earlier = key && (await usedFor(this.#core.store, key));
+    if (earlier !== undefined) return await this.#sameAgain(earlier, options);
+    this.#core.admission.checkRoom();
+    const made = await this.#templates.using(request.template, (template) =>
+      this.#insert(caller, template, request, key),
+    );
+    if (typeof made === 'string') return await this.#sameAgain(made, options);
+    return await this.#afterWrite(made, options, key === undefined);
+  }
+
+  /** One commit: the row, its first events, its idempotency key. Gives an id where that key was used meanwhile. */
+  async #insert(
+    caller: Caller,
+    template: TemplateRecord,
+    request: CreateRequest,
+    key: IdempotencyKey | undefined,
+  ): Promise<Versioned | string> {
+    const spec = resolveRequest(template.resolved, request);
+    const labels = mergeLabels(template.template.labels, request.labels);
+    for (let tries = 1; ; tries++) {
+      const id = encodeId('sb', this.#core.rng.bytes(ID_BYTES));
+      const reserved = this.#starter.reserve(id);
+      const row = this.#newRow(id, caller, { spec, labels }, reserved, key);
+      try {
+        return await this.#core.rows.insert(row, key ? [useWrite(key, id)] : []);
+      } catch (error) {
+        if (reserved) this.#starter.release(id);
+        if (!(error instanceof ArcError && error.code === 'conflict') || tries >= ID_TRIES_MAX) throw error;
+        const used = key && (await usedFor(this.#core.store, key));
+        if (used !== undefined) return used;
+      }
+    }
+  }
+
+  #newRow(
+    id: string,
+    caller: Caller,
+    what: Pick<SandboxRow, 'spec' | 'labels'>,
+    starting: boolean,
+    key: IdempotencyKey | undefined,
+  ): SandboxRow {
+    const { clock, time } = this.#core;
+    const now = clock.now();
+    const { ttlMs } = what.spec;
+    const queued: SandboxRow = {
+      id,
+      owner: caller.owner,
+      ...what,
+      ...born('queued', 'created', now),
+      incarnation: 1,
+      fresh: true,
+      createdAt: now,
+      ...(ttlMs === null ? {} : { deadline: time.in(ttlMs), expiresAt: expiryForPeople(undefined, ttlMs, now) }),
+      ...(key ? { idempotency: key.id } : {}),
+    };
+    return starting ? transition(queued, 'starting', 'created', now) : queued;
+  }
+
+  /** The wait begins before the start does, so that nothing is missed. */
+  async #afterWrite(made: Versioned, options: CreateOptions, removable: boolean): Promise<SandboxRecord> {
+    const { row } = made;
+    const wait = options.waitMs > 0 ? beginWait(this.#core, row.id, row.incarnation) : undefined;
+    await this.#core.router.set(routeOf(row));
+    if (row.state === 'starting') this.#starter.begin(made);
+    else this.#starter.enqueue(row.id);
+    return wait ? await this.#finishWait(row, wait, options, removable) : this.#view(row);
+  }
+
+  async #finishWait(row: SandboxRow, wait: Wait, options: CreateOptions, removable: boolean): Promise<SandboxRecord> {
+    const outcome = await wait.outcome(options);
+    if (outcome.kind === 'settled') return this.#view(outcome.row);
+    if (outcome.kind === 'abandoned') {
+      if (removable) await this.#ending.cancelAndRemove(row.id, GONE);
+      options.signal.throwIfAborted();
+    }
+    const newest = await this.#core.rows.read(row.id);
+    return this.#view(newest?.row ?? row);
+  }
+
+  /** A create that was asked for before, by the same key and with the same body. */
+  async #sameAgain(id: string, options: CreateOptions): Promise<SandboxRecord> {
+    const wait = beginWait(this.#core, id, 1);
+    try {
+      const found = await this.#core.rows.read(id);
+      if (!found) throw new ArcError('sandbox_gone', `${id}, which this key created, is forgotten`);
+      const settled = verdict(found.row);
+      if (settled || options.waitMs <= 0) return this.#view(settled ?? found.row);
+      return await this.#finishWait(found.row, wait, options, false);
+    } finally {
+      wait.leave();
+    }
+  }
+
+  async get(caller: Caller, id: string): Promise<SandboxRecord> {
+    return this.#view((await this.#visible(caller, id)).row);
+  }
+
+  async list(caller: Caller, filter: ListFilter): Promise<Page<SandboxRecord>> {
+    requireScope(caller, 'sandboxes:read');
+    const page = await listPage(this.#core.store, caller, filter);
+    return { ...page, items: page.items.map((row) => this.#view(row)) };
+  }
+
+  async remove(caller: Caller, id: string): Promise<SandboxRecord> {
+    requireScope(caller, 'sandboxes:write');
+    await this.#owned(caller, id);
+    const row = await this.#ending.cancelAndRemove(id, { reason: 'user' });
+    if (!row) throw notFound(id);
+    return this.#view(row);
+  }
+
+  async restart(caller: Caller, id: string, options: CreateOptions): Promise<SandboxRecord> {
+    return await this.#again(caller, id, 'restart', options);
+  }
+
+  async reset(caller: Caller, id: string, options: CreateOptions): Promise<SandboxRecord> {
+    return await this.#again(caller, id, 'reset', options);
+  }
+
+  async #again(caller: Caller, id: string, why: 'restart' | 'reset', options: CreateOptions): Promise<SandboxRecord> {
+    requireScope(caller, 'sandboxes:write');
+    this.#throwIfClosing();
+    options.signal.throwIfAborted();
+    const seen = (await this.#visible(caller, id)).row;
+    const next = await this.#core.lanes.run(id, async () => {
+      const found = await this.#core.rows.read(id);
+      if (!found) throw notFound(id);
+      if (found.row.state === 'removed') throw goneError(found.row);
+      // Somebody was faster: what was to be restarted is not there any more.
+      if (found.row.incarnation !== seen.incarnation || isPending(found.row.state)) {
+        throw new ArcError('wrong_state', `${id} is being started already`, { extra: { state: found.row.state } });
+      }
+      // A failed one has nothing left to go on with.
+      const fresh = why === 'reset' || found.row.state === 'failed';
+      this.#expiry.disarm(id);
+      try {
+        return await this.#core.rows.change(found, (row) => nextLife(row, why, this.#core.clock.now(), fresh));
+      } catch (error) {
+        this.#expiry.arm(found.row);
+        throw error;
+      }
+    });
+    return await this.#afterWrite(next, options, false);
+  }
+
+  async extend(caller: Caller, id: string, ms: number): Promise<SandboxRecord> {
+    requireScope(caller, 'sandboxes:write');
+    const found = await this.#visible(caller, id);
+    const { clock, rows, time } = this.#core;
+    const now = clock.now();
+    const longer = (row: SandboxRow): SandboxRow => {
+      if (row.state === 'removed') throw goneError(row);
+      if (row.state === 'failed')
+        throw new ArcError('wrong_state', `${id} has failed`, { extra: { state: row.state } });
+      if (!row.deadline) return row;
+      const left = extended(time.left(row.deadline), ms);
+      const next = row.state === 'warned' ? transition(row, 'running', 'extend', now) : row;
+      return { ...next, deadline: time.in(left), expiresAt: expiryForPeople(undefined, left, now) };
+    };
+    const event = (row: SandboxRow) =>
+      eventWrite(sandboxEvent(row, { at: now, state: row.state, reason: 'extend' }, row.state));
+    const { row } = await rows.change(found, longer, (next) =>
+      next.history === found.row.history ? [event(next)] : [],
+    );
+    this.#expiry.arm(row);
+    return this.#view(row);
+  }
+
+  async target(caller: Caller, id: string, options: { readonly anyState?: boolean } = {}): Promise<SandboxRecord> {
+    const { row } = await this.#visible(caller, id);
+    if (options.anyState || isUp(row.state)) return this.#view(row);
+    const extra = { state: row.state, reason: row.reason };
+    if (isPending(row.state)) throw new ArcError('starting', `${id} is ${row.state}`, { extra });
+    throw new ArcError('wrong_state', `${id} is ${row.state} (${row.reason})`, { extra });
+  }
+
+  async nodes(): Promise<readonly NodeReport[]> {
+    return await this.engine.nodes();
+  }
+
+  events(
+    caller: Caller,
+    afterSeq: number | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<{ readonly seq: number; readonly event: EventRecord }> {
+    requireScope(caller, 'sandboxes:read');
+    return feed(this.#core.store, caller, afterSeq, AbortSignal.any([signal, this.#core.closing]));
+  }
+
+  async #owned(caller: Caller, id: string): Promise<Versioned> {
+    const found = await this.#core.rows.read(id);
+    if (!found || (found.row.owner !== caller.owner && !isAdmin(caller))) throw notFound(id);
+    return found;
+  }
+
+  async #visible(caller: Caller, id: string): Promise<Versioned> {
+    requireScope(caller, 'sandboxes:read');
+    const found = await this.#owned(caller, id);
+    if (found.row.state === 'removed') throw goneError(found.row);
+    return found;
+  }
+
+  #view(row: SandboxRow): SandboxRecord {
+    const { admission, clock, time } = this.#core;
+    const position = row.state === 'queued' ? admission.position(row.id) : undefined;
+    const record = publicRecord(row);
+    const expiresAt = row.deadline && expiryForPeople(row.expiresAt, time.left(row.deadline), clock.now());
+    const { expiresAt: _said, ...rest } = record;
+    return {
+      ...rest,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(position === undefined ? {} : { queuePosition: position }),
+    };
+  }
+
+  #throwIfClosing(): void {
+    if (this.#core.closing.aborted) throw new ArcError('unavailable', 'Arc is stopping');
+  }
+}
+
+function notFound(id: string): ArcError {
+  return new ArcError('sandbox_not_found', `there is no sandbox ${id.slice(0, 80)}`);
+}

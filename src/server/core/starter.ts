@@ -1,0 +1,179 @@
+import { ArcError, asArcError, type ErrorCode } from '../../contract/errors.ts';
+import type { Exit } from '../../contract/spec.ts';
+import type { Reason } from '../../contract/states.ts';
+import { expiryForPeople } from '../../domain/deadline.ts';
+import { isPending, transition } from '../../domain/lifecycle.ts';
+import type { Placement } from '../../engines/engine.ts';
+import type { Core } from './context.ts';
+import type { Ending } from './ending.ts';
+import type { Expiry } from './expiry.ts';
+import type { Job, Jobs } from './jobs.ts';
+import { lastWords } from './last-words.ts';
+import { untilReady } from './readiness.ts';
+import { orderOf, routeOf, type SandboxRow, type Versioned } from './row.ts';
+
+/** How a start comes to be done by us. */
+export interface Origin {
+  /** The row as it was just written, so that it need not be read again. */
+  readonly known?: Versioned;
+  /** Begun by an earlier run of Arc. */
+  readonly resumed?: boolean;
+  /** That run left something of it half-made. */
+  readonly partial?: boolean;
+}
+
+/** Starts sandboxes, a bounded number at once, in the order of asking. */
+export class Starter {
+  readonly #core: Core;
+  readonly #jobs: Jobs;
+  readonly #expiry: Expiry;
+  readonly #ending: Ending;
+  /** Closed until the first pass over store and engine: before it an address may still have an owner. */
+  #open = false;
+  readonly #runs = new Set<Promise<void>>();
+
+  constructor(core: Core, parts: { jobs: Jobs; expiry: Expiry; ending: Ending }) {
+    this.#core = core;
+    this.#jobs = parts.jobs;
+    this.#expiry = parts.expiry;
+    this.#ending = parts.ending;
+  }
+
+  open(): void {
+    if (this.#open) return;
+    this.#open = true;
+    this.#pump();
+  }
+
+  /** Takes a place among the starts at once, if one is free; `begin` must follow, or `release`. */
+  reserve(id: string): boolean {
+    return this.#open && !this.#core.closing.aborted && this.#core.admission.tryBegin(id);
+  }
+
+  release(id: string): void {
+    this.#core.admission.leave(id);
+    this.#pump();
+  }
+
+  begin(known: Versioned): void {
+    this.#launch(known.row.id, { known });
+  }
+
+  /** Waits for its turn. */
+  enqueue(id: string, origin: Origin = {}): void {
+    if (this.#core.admission.has(id)) return;
+    this.#core.admission.push(id, origin);
+    this.#pump();
+  }
+
+  #pump(): void {
+    if (!this.#open || this.#core.closing.aborted) return;
+    for (let next = this.#core.admission.next(); next; next = this.#core.admission.next()) {
+      this.#launch(next.id, next.remembered);
+    }
+  }
+
+  /** Resolves when every start that is under way has come to an end. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#runs);
+  }
+
+  #launch(id: string, origin: Origin): void {
+    const run = this.#run(id, origin).finally(() => this.#runs.delete(run));
+    this.#runs.add(run);
+  }
+
+  async #run(id: string, origin: Origin): Promise<void> {
+    const { admission, lanes, logger } = this.#core;
+    try {
+      await lanes.run(id, async () => {
+        try {
+          await this.#start(id, origin);
+        } finally {
+          // Inside the lane, so that whoever comes next may queue it again.
+          this.#jobs.end(id);
+          admission.leave(id);
+        }
+      });
+    } catch (error) {
+      logger.error({ sandbox: id, error }, 'a start ended in an unexpected way; the next pass looks at it again');
+    }
+    this.#pump();
+  }
+
+  async #start(id: string, origin: Origin): Promise<void> {
+    const { closing, rows } = this.#core;
+    let found = origin.known ?? (await rows.read(id));
+    if (!found || !isPending(found.row.state) || closing.aborted) return;
+    if (await this.#ending.writeOverdueFailure(found)) return;
+    const job = this.#jobs.begin(id, found.row.incarnation);
+    try {
+      if (found.row.state === 'queued') {
+        found = await rows.change(found, (row) =>
+          row.state === 'queued' ? transition(row, 'starting', row.reason, this.#core.clock.now(), row.detail) : row,
+        );
+      }
+      await this.#clearEarlier(found.row, origin);
+      const placement = await this.#core.calls.create(orderOf(found.row), job.cancel.signal);
+      await untilReady(this.#core, found.row, job);
+      await this.#running(found, placement, origin);
+    } catch (error) {
+      // Whoever cancelled it answers for the row: a removal, or the next run of Arc.
+      if (job.cancel.signal.aborted) return;
+      await this.#failed(found, job, error);
+    }
+  }
+
+  /** A restart wants the writable layer of before, a reset does not. */
+  async #clearEarlier(row: SandboxRow, origin: Origin): Promise<void> {
+    const incarnation = origin.partial ? row.incarnation : row.incarnation - 1;
+    if (incarnation < 1) return;
+    const earlier = { id: row.id, incarnation };
+    await (row.fresh ? this.#core.calls.destroy(earlier) : this.#core.calls.stop(earlier));
+  }
+
+  async #running(found: Versioned, placement: Placement, origin: Origin): Promise<void> {
+    const { clock, rows, router, time, waiters } = this.#core;
+    const now = clock.now();
+    const running = (row: SandboxRow): SandboxRow => {
+      const reason: Reason = origin.resumed ? 'adopted' : 'ready';
+      const next: SandboxRow = { ...transition(row, 'running', reason, now), placement, fresh: false, startedAt: now };
+      if (!row.deadline) return next;
+      // The first life begins now; later ones go on with the time that is left.
+      const left = time.left(row.deadline);
+      const ms = row.startedAt === undefined ? Math.max(left, row.spec.ttlMs ?? left) : left;
+      return { ...next, deadline: time.in(ms), expiresAt: expiryForPeople(undefined, ms, now) };
+    };
+    // Before anybody can read that it runs, its address answers.
+    await router.set(routeOf(running(found.row)));
+    const { row } = await rows.change(found, running);
+    this.#expiry.arm(row);
+    waiters.resolve(row);
+  }
+
+  async #failed(found: Versioned, job: Job, thrown: unknown): Promise<void> {
+    const error = asArcError(thrown, 'start_failed');
+    const early = job.exit && error.code !== 'disk_full' ? job.exit : undefined;
+    const said = await lastWords(this.#core, found.row, error.code === 'not_ready' || early !== undefined);
+    const detail = early ? `its program ended before it was ready (${howItEnded(early)})` : error.message;
+    const cause = {
+      reason: early ? (early.oom ? 'oom' : 'exit') : reasonOf(error.code),
+      detail: `${detail}${said}`,
+    } as const;
+    const told = early
+      ? new ArcError(early.oom ? 'memory_too_small' : 'start_failed', cause.detail, { cause: error })
+      : new ArcError(error.code, cause.detail, { cause: error, extra: error.extra, hint: error.hint });
+    this.#core.logger.info({ sandbox: found.row.id, code: told.code, error }, 'a sandbox could not be started');
+    await this.#ending.fail(found, cause, told, early);
+  }
+}
+
+function reasonOf(code: ErrorCode): Reason {
+  return code === 'not_ready' ? 'not-ready' : 'start-failed';
+}
+
+function howItEnded(exit: Exit): string {
+  if (exit.oom) return 'out of memory';
+  if (exit.signal !== null) return exit.signal;
+  return exit.code === null ? 'exit code unknown' : `exit code ${exit.code}`;
+}
