@@ -43,6 +43,8 @@ export const ERRORS = {
   conflict: entry(409, 'The sandbox changed meanwhile', 'Read it again and retry.', true),
   wrong_state: entry(409, 'The sandbox is not in a state for that', 'See its `state` and `reason`.'),
   cursor_invalid: entry(400, 'The cursor is not valid', 'Start again without a cursor.'),
+  method_not_allowed: entry(405, 'That method is not possible here', 'Use one of the methods in `Allow`.'),
+  url_too_long: entry(414, 'The address is too long', 'Send less in the path and query.'),
   upgrade_required: entry(426, 'This address speaks WebSocket', 'Connect with a WebSocket client.'),
   // what the sandbox or its template asks for
   isolation_unavailable: entry(422, 'That isolation level is not to be had here', 'Ask for one of `levels`.'),
@@ -64,6 +66,13 @@ export const ERRORS = {
   // the machine
   at_capacity: entry(503, 'The node can not hold more sandboxes now', 'Try again later or remove some.', true),
   starting: entry(503, 'The sandbox is starting', 'Try again in a moment.', true),
+  overloaded: entry(503, 'Too many connections at once', 'Try again in a moment.', true),
+  sandbox_not_running: entry(503, 'The sandbox is not running', 'See its `state` and `reason`; `arc restart` starts it again.'),
+  port_closed: entry(502, 'Nothing listens on that port of the sandbox', 'See its logs, or use a port it listens on.', true),
+  upstream_failed: entry(502, 'The sandbox gave no proper answer', 'See its logs.'),
+  upstream_timeout: entry(504, 'The sandbox did not answer in time', 'See its logs.', true),
+  headers_too_large: entry(431, 'The request header is too large', 'Send fewer or smaller header fields.'),
+  request_timeout: entry(408, 'The request did not arrive in time', 'Send the whole header at once.', true),
   unavailable: entry(503, 'Arc is starting or stopping', 'Try again in a moment.', true),
   disk_full: entry(507, 'The disk is full', 'Free some space in the data folder.', true),
   data_dir_locked: entry(409, 'Another server uses this data folder', 'Stop it, or use another `--data-dir`.'),

@@ -1,0 +1,61 @@
+import type { Clock, Rng } from '../../kit/clock.ts';
+import type { Logger } from '../../kit/logger.ts';
+import type { Keys, Sandboxes, Templates } from '../service.ts';
+
+/** Where a sandbox is reached from outside. The edge's port may be known only once it listens, hence functions. */
+export interface SandboxUrls {
+  readonly domain: string;
+  /** Base address of the edge, such as `http://127.0.0.1:7780`. */
+  edge(): string;
+  /** The first port of a sandbox. */
+  sandbox(id: string): string;
+  port(id: string, port: number): string;
+}
+
+export interface ApiConfig {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Host names that are served beside the loopback ones and the listen address, without a port. */
+  readonly hostNames: readonly string[];
+  /** Plain HTTP is for loopback unless someone who knows what is in front of it says otherwise. */
+  readonly plainHttpBeyondLoopback: boolean;
+  readonly version: string;
+}
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** What is being waited for, in words for people. */
+  readonly detail?: string;
+}
+
+export interface ApiDeps {
+  readonly sandboxes: Sandboxes;
+  readonly templates: Templates;
+  readonly keys: Keys;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly logger: Logger;
+  readonly urls: SandboxUrls;
+  readonly config: ApiConfig;
+  /** Asked at each request. Until it says ready, only health, readiness, metrics and the docs are answered. */
+  readonly readiness: () => Readiness;
+}
+
+/** Makes the addresses of sandboxes from the edge's domain and port. */
+export function sandboxUrls(options: {
+  readonly scheme: 'http' | 'https';
+  readonly domain: string;
+  readonly edgeHost: string;
+  readonly port: () => number;
+}): SandboxUrls {
+  const { scheme, domain, edgeHost } = options;
+  const usual = scheme === 'http' ? 80 : 443;
+  const suffix = () => (options.port() === usual ? '' : `:${options.port()}`);
+  return {
+    domain,
+    edge: () => `${scheme}://${edgeHost}${suffix()}`,
+    sandbox: (id) => `${scheme}://${id}.${domain}${suffix()}`,
+    port: (id, port) => `${scheme}://${port}-${id}.${domain}${suffix()}`,
+  };
+}

@@ -1,0 +1,79 @@
+import type { AddressInfo } from 'node:net';
+import { ArcError } from '../../contract/errors.ts';
+import type { ApiContext, App } from './app.ts';
+import type { ApiDeps } from './deps.ts';
+import { execSockets } from './exec-socket.ts';
+import { execRoutes } from './execs.ts';
+import { HostNames, isLoopback } from './hosts.ts';
+import { DRAIN_MS } from './limits.ts';
+import { Live } from './live.ts';
+import { logRoutes } from './logs.ts';
+import { Metrics } from './metrics.ts';
+import { sandboxRoutes } from './sandboxes.ts';
+import { addHooks, makeServer } from './server.ts';
+import { Sockets } from './sockets.ts';
+import { systemRoutes } from './system.ts';
+
+export { type ApiConfig, type ApiDeps, type Readiness, type SandboxUrls, sandboxUrls } from './deps.ts';
+
+export interface Api {
+  /** Answers from then on. Throws port_in_use, invalid_config. */
+  listen(): Promise<{ readonly host: string; readonly port: number }>;
+  /** Refuses what is new, ends streams, lets the rest finish within a bound. */
+  close(): Promise<void>;
+  readonly server: App;
+}
+
+export function createApi(deps: ApiDeps): Api {
+  const live = new Live();
+  const hosts = new HostNames(deps.config.host, deps.config.hostNames);
+  const metrics = new Metrics(deps.sandboxes, deps.clock);
+  const sockets = new Sockets({ deps, hosts, live, opened: (route, change) => metrics.socket(route, change) });
+  const context: ApiContext = { deps, live, metrics, sockets };
+  const app = makeServer(deps);
+  addHooks(app, context, hosts);
+  app.register(async (scope) => addRoutes(scope.withTypeProvider(), context));
+  sockets.attach(app.server);
+  return { server: app, listen: () => listen(app, deps), close: () => close(app, context) };
+}
+
+function addRoutes(app: App, context: ApiContext): void {
+  systemRoutes(app, context);
+  sandboxRoutes(app, context);
+  execRoutes(app, context);
+  execSockets(context);
+  logRoutes(app, context);
+}
+
+async function listen(app: App, { config }: ApiDeps): Promise<{ host: string; port: number }> {
+  const { host, port } = config;
+  if (!isLoopback(host) && !config.plainHttpBeyondLoopback) {
+    throw new ArcError('invalid_config', `the API speaks plain HTTP, and ${host} can be reached from other machines`, {
+      hint: 'Put a TLS proxy in front of a loopback address, or allow plain HTTP in the configuration.',
+    });
+  }
+  try {
+    await app.listen({ host: host.replace(/^\[|\]$/g, ''), port });
+  } catch (cause) {
+    const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+    if (taken) throw new ArcError('port_in_use', `${host}:${port} is taken`, { cause });
+    throw new ArcError('invalid_config', `can not listen on ${host}:${port}`, { cause });
+  }
+  const address = app.server.address() as AddressInfo;
+  return { host: address.address, port: address.port };
+}
+
+async function close(app: App, { live, deps, sockets }: ApiContext): Promise<void> {
+  live.drain();
+  const cancel = deps.clock.after(DRAIN_MS, () => {
+    live.abortAll();
+    sockets.closeAll();
+    app.server.closeAllConnections();
+  });
+  try {
+    await app.close();
+  } finally {
+    cancel();
+    sockets.closeAll();
+  }
+}

@@ -1,0 +1,104 @@
+import type { Clock } from '../../../src/kit/clock.ts';
+import { type Logger, silentLogger } from '../../../src/kit/logger.ts';
+import { realClock, realRng } from '../../../src/kit/real.ts';
+import { type ApiConfig, createApi, type Readiness, sandboxUrls } from '../../../src/server/http/index.ts';
+import { FakeKeys, FakeSandboxes, FakeTemplates } from './fake.ts';
+
+export interface Harness extends AsyncDisposable {
+  readonly base: string;
+  readonly port: number;
+  readonly api: ReturnType<typeof createApi>;
+  readonly sandboxes: FakeSandboxes;
+  readonly templates: FakeTemplates;
+  readonly keys: FakeKeys;
+  /** Secrets: an admin, and two people who may do everything with their own. */
+  readonly admin: string;
+  readonly alice: string;
+  readonly bob: string;
+  readonly logged: { fields: Record<string, unknown>; message: string }[];
+  readiness: Readiness;
+  call(method: string, path: string, options?: CallOptions): Promise<Response>;
+}
+
+export interface CallOptions {
+  readonly key?: string | null;
+  readonly json?: unknown;
+  readonly body?: NonNullable<RequestInit['body']>;
+  readonly headers?: Record<string, string>;
+  readonly signal?: AbortSignal;
+}
+
+const USER = ['sandboxes:read', 'sandboxes:write', 'templates:read', 'templates:write'] as const;
+
+/** The API on a free port over fakes. */
+export async function startApi(options: { config?: Partial<ApiConfig>; clock?: Clock } = {}): Promise<Harness> {
+  const sandboxes = new FakeSandboxes();
+  const templates = new FakeTemplates();
+  const keys = new FakeKeys();
+  const logged: Harness['logged'] = [];
+  const logger: Logger = { ...silentLogger, error: (fields, message) => void logged.push({ fields, message }) };
+  const admin = keys.make('root', ['admin']);
+  const alice = keys.make('alice', USER);
+  const bob = keys.make('bob', USER);
+  const state = { readiness: { ready: true } as Readiness };
+  const api = createApi({
+    sandboxes,
+    templates,
+    keys,
+    clock: options.clock ?? realClock,
+    rng: realRng,
+    logger,
+    urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 7780 }),
+    config: {
+      host: '127.0.0.1',
+      port: 0,
+      hostNames: [],
+      plainHttpBeyondLoopback: false,
+      version: '0.1.0',
+      ...options.config,
+    },
+    readiness: () => state.readiness,
+  });
+  const { port } = await api.listen();
+  const base = `http://127.0.0.1:${port}`;
+  return {
+    base,
+    port,
+    api,
+    sandboxes,
+    templates,
+    keys,
+    admin,
+    alice,
+    bob,
+    logged,
+    get readiness() {
+      return state.readiness;
+    },
+    set readiness(value) {
+      state.readiness = value;
+    },
+    call: (method, path, { key = alice, json, body, headers = {}, signal } = {}) =>
+      fetch(base + path, {
+        method,
+        headers: {
+          ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+          ...(json === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+        ...(body === undefined ? {} : { body, duplex: 'half' }),
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    [Symbol.asyncDispose]: () => api.close(),
+  };
+}
+
+/** Waits for a condition, at most 5 s. */
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited 5 s in vain for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
