@@ -10,6 +10,8 @@ export interface Route {
   readonly state: State;
   readonly reason: Reason;
   readonly detail?: string;
+  /** When this state began, ms since the epoch; pages say it in words. Absent: the moment the route was set. */
+  readonly since?: number;
   /** IPv4 address to connect to; absent unless it runs. */
   readonly address?: string;
   /** The first is what `ID.domain` reaches; any other port that the sandbox listens on is reached by `PORT-ID.domain`. */
