@@ -64,22 +64,6 @@ export const NEEDS: readonly Need[] = [
     cost: 'the node helper can not be built, and without it no sandbox can start',
   },
   {
-    name: 'certificates',
-    seenAs: ['/etc/ssl/certs/ca-certificates.crt'],
-    packages: ['ca-certificates'],
-    purpose: 'proves to whom registries belong',
-    required: false,
-    cost: 'images can not be pulled from registries',
-  },
-  {
-    name: 'skopeo',
-    seenAs: ['skopeo'],
-    packages: ['skopeo'],
-    purpose: 'pulls images from registries',
-    required: false,
-    cost: 'images can not be pulled; the built-in templates, folders and tars work',
-  },
-  {
     name: 'runsc',
     seenAs: ['runsc'],
     packages: ['runsc'],

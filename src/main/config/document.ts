@@ -1,6 +1,6 @@
 import { CLIENT_VARIABLES, type OtherVariable, SETTINGS, TEST_VARIABLES } from './settings.ts';
 
-/** docs/reference/config.md, from the table. `arc dev docs` writes it and a test compares. */
+/** docs/reference/config.md, from the table. A test compares, and says so when it has to be written again. */
 export function configDocument(): string {
   return `# Configuration
 
