@@ -4,6 +4,7 @@ import { lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../kit/clock.ts';
 import { fileError } from './file-error.ts';
+import { Limiter } from './limiter.ts';
 
 /** How long after a pull its layers are safe from `prune`, though no template may name them yet. */
 const FRESH_MS = 60_000;
@@ -19,6 +20,7 @@ export class LayerStore {
   /** By digest: how many pulls need it right now. */
   readonly #held = new Map<string, number>();
   readonly #fresh = new Map<string, number>();
+  readonly #prunes = new Limiter(1);
   readonly #removing = new Map<string, Promise<void>>();
 
   constructor(dataDir: string, clock: Clock) {
@@ -81,7 +83,11 @@ export class LayerStore {
     }
   }
 
-  async prune(inUse: ReadonlySet<string>): Promise<{ readonly layers: number; readonly bytes: number }> {
+  prune(inUse: ReadonlySet<string>): Promise<{ readonly layers: number; readonly bytes: number }> {
+    return this.#prunes.run(() => this.#prune(inUse));
+  }
+
+  async #prune(inUse: ReadonlySet<string>): Promise<{ readonly layers: number; readonly bytes: number }> {
     await this.prepare();
     let layers = 0;
     let bytes = 0;

@@ -122,11 +122,11 @@ function readDefaults(config: unknown): ImageDefaults {
   };
 }
 
-/** `80/tcp`, `443`: TCP only, in the order of the image, which is what makes the first one the main one. */
+/** `80/tcp`, `443`: TCP only, lowest first: an image keeps them in no order. */
 function exposed(keys: readonly string[]): number[] {
   const ports = keys
     .map((key) => /^([0-9]{1,5})(?:\/tcp)?$/.exec(key)?.[1])
     .map(Number)
     .filter((port) => Number.isInteger(port) && port >= 1 && port <= 65_535);
-  return [...new Set(ports)].slice(0, PORTS_MAX);
+  return [...new Set(ports)].sort((a, b) => a - b).slice(0, PORTS_MAX);
 }
