@@ -1,3 +1,4 @@
+import type { Info, NodeView } from '../contract/schemas/admin.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
 import type { Context } from './context.ts';
 import { type EventOptions, followEvents } from './events.ts';
@@ -18,21 +19,6 @@ export interface ClientOptions {
   /** Default: the global WebSocket. The package `ws` can make a fast program wait for a slow reader. */
   readonly socket?: SocketFactory;
   readonly wait?: Wait;
-}
-
-export interface NodeView {
-  readonly name: string;
-  readonly levels: readonly {
-    readonly level: string;
-    readonly available: boolean;
-    readonly runtime?: string;
-    readonly note: string;
-  }[];
-  readonly memoryBytes: number;
-  readonly cpus: number;
-  readonly sandboxes: number;
-  readonly kernel: string;
-  readonly cgroup: string;
 }
 
 export class Client {
@@ -65,7 +51,7 @@ export class Client {
   }
 
   /** Version and addresses of the server. */
-  info(): Promise<Readonly<Record<string, unknown>>> {
+  info(): Promise<Info> {
     return this.#context.http.json('GET', '/v1/info');
   }
 }

@@ -2,6 +2,7 @@ import { ArcError } from '../contract/errors.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
 import type { Context } from './context.ts';
 import { RECONNECTS_MAX } from './logs.ts';
+import { fromProblem } from './problem.ts';
 import { readSse } from './sse.ts';
 
 export interface EventOptions {
@@ -25,6 +26,7 @@ export async function* followEvents(context: Context, options: EventOptions = {}
       };
       const body = context.http.bytes('GET', '/v1/events', { headers, signal });
       for await (const message of readSse(body)) {
+        if (message.event === 'error') throw fromProblem(JSON.parse(message.data));
         const event = JSON.parse(message.data) as Event;
         since = event.id;
         failures = 0;

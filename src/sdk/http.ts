@@ -49,7 +49,8 @@ export class Http {
     const { json, content, signal } = options;
     const type =
       json !== undefined ? 'application/json' : content !== undefined ? 'application/octet-stream' : undefined;
-    const body = json !== undefined ? JSON.stringify(json) : content;
+    let sourceError: unknown;
+    const body = json !== undefined ? JSON.stringify(json) : watched(content, (error) => (sourceError = error));
     let response: HttpResponse;
     try {
       response = await this.#transport({
@@ -65,8 +66,7 @@ export class Http {
       });
     } catch (cause) {
       if (signal?.aborted) throw signal.reason;
-      // A stream that the caller gave may be what failed, with an error of its own.
-      if (cause instanceof ArcError) throw cause;
+      if (sourceError !== undefined) throw sourceError;
       throw new ArcError('not_connected', `no server answers at ${this.base}: ${reasonOf(cause)}`, { cause });
     }
     if (response.status >= 400) throw await toError(response);
@@ -92,6 +92,9 @@ export class Http {
       for (;;) {
         const next = await this.#reading(lines.next(), options.signal);
         if (next.done) return;
+        // An error after the status was sent is the last line.
+        const { error } = next.value as { error?: Record<string, unknown> };
+        if (typeof error === 'object') throw fromProblem(error);
         yield next.value;
       }
     } finally {
@@ -154,4 +157,20 @@ function reasonOf(error: unknown): string {
   for (let at: unknown = error; at instanceof Error; at = at.cause)
     text = at.message || ('code' in at ? String(at.code) : text);
   return text;
+}
+
+/** Tells when it is the caller's own stream that fails, so that the server is not blamed for it. */
+function watched(
+  content: RequestOptions['content'],
+  onError: (error: unknown) => void,
+): Uint8Array | AsyncIterable<Uint8Array> | undefined {
+  if (content === undefined || content instanceof Uint8Array) return content;
+  return (async function* () {
+    try {
+      yield* content;
+    } catch (error) {
+      onError(error);
+      throw error;
+    }
+  })();
 }

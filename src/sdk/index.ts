@@ -6,19 +6,20 @@
  *     const { stdout } = await sandbox.exec(['python3', '-c', 'print(6*7)']);
  */
 export { ArcError, type ErrorCode, type Problem } from '../contract/errors.ts';
+export type { ExecInfoView, Info, KeyRequest, KeyView, NodeView, TemplateView } from '../contract/schemas/admin.ts';
 export type { ExecResult, FileEntry, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
 export type { CreateRequest, Event, Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 export type { Template } from '../contract/schemas/template.ts';
 export type { Level, Reason, State } from '../contract/states.ts';
 export type { TerminalRequest } from '../contract/stream.ts';
-export { Client, type ClientOptions, client, type NodeView } from './client.ts';
+export { Client, type ClientOptions, client } from './client.ts';
 export type { EventOptions } from './events.ts';
 export type { Content, Files } from './files.ts';
-export type { KeyRequest, Keys, KeyView } from './keys.ts';
+export type { Keys } from './keys.ts';
 export type { LogOptions } from './logs.ts';
-export { type ExecOptions, type ExecView, Sandbox, type WaitOptions } from './sandbox.ts';
+export { type ExecOptions, Sandbox, type WaitOptions } from './sandbox.ts';
 export type { CreateOptions, ListOptions, Sandboxes } from './sandboxes.ts';
 export { type OutputChunk, Session, type SessionExit } from './session.ts';
 export type { SocketFactory, SocketLike } from './socket.ts';
-export type { AddOptions, Progress, Templates, TemplateView } from './templates.ts';
+export type { AddOptions, Progress, Templates } from './templates.ts';
 export { fetchTransport, type HttpRequest, type HttpResponse, type Transport } from './transport.ts';

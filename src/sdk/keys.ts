@@ -1,18 +1,5 @@
+import type { KeyRequest, KeyView } from '../contract/schemas/admin.ts';
 import type { Context } from './context.ts';
-
-export interface KeyView {
-  readonly id: string;
-  readonly name: string;
-  readonly owner: string;
-  readonly scopes: readonly string[];
-  readonly createdAt: string;
-}
-
-export interface KeyRequest {
-  readonly name: string;
-  readonly owner: string;
-  readonly scopes: readonly string[];
-}
 
 export class Keys {
   readonly #context: Context;

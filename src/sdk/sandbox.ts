@@ -1,3 +1,4 @@
+import type { ExecInfoView } from '../contract/schemas/admin.ts';
 import type { ExecRequest, ExecResult, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
 import type { Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 import type { JoinRequest, TerminalRequest } from '../contract/stream.ts';
@@ -12,15 +13,6 @@ export interface WaitOptions {
   /** How long to wait for `running`, such as `"30s"`; `"0"` answers at once. */
   readonly wait?: string;
   readonly signal?: AbortSignal;
-}
-
-/** A command that ran or runs in a sandbox. */
-export interface ExecView {
-  readonly id: string;
-  readonly tty: boolean;
-  readonly command: readonly string[];
-  readonly startedAt: string;
-  readonly exit?: { readonly code: number | null; readonly signal: string | null; readonly timedOut: boolean };
 }
 
 /**
@@ -91,21 +83,32 @@ export class Sandbox implements AsyncDisposable {
 
   /** Starts a command whose input and output are streams. */
   spawn(command: readonly string[], options: ExecOptions = {}): Promise<Session> {
-    return openSession(this.#context, `${this.#path}/exec`, { ...options, command }, this.#path);
+    return openSession(this.#context, `${this.#path}/exec`, { ...options, command }, `${this.#path}/execs`);
   }
 
   /** A terminal; without a command, of the first shell that the sandbox has. */
   terminal(request: TerminalRequest): Promise<Session> {
-    return openSession(this.#context, `${this.#path}/terminal`, request, this.#path);
+    return openSession(this.#context, `${this.#path}/terminal`, request, `${this.#path}/execs`);
   }
 
   /** Follows a command or terminal that was started before, by its id. Whoever followed it until now is let go. */
   join(exec: string): Promise<Session> {
-    return openSession(this.#context, `${this.#path}/exec`, { join: exec } satisfies JoinRequest, this.#path);
+    return openSession(
+      this.#context,
+      `${this.#path}/exec`,
+      { join: exec } satisfies JoinRequest,
+      `${this.#path}/execs`,
+    );
   }
 
-  async execs(): Promise<readonly ExecView[]> {
-    return (await this.#context.http.json<{ items: ExecView[] }>('GET', `${this.#path}/execs`)).items;
+  /** Sends a signal, such as `SIGTERM`, to a command that somebody else follows. */
+  async signal(exec: string, signal: string): Promise<void> {
+    const path = `${this.#path}/execs/${encodeURIComponent(exec)}/signal`;
+    await this.#context.http.json('POST', path, { json: { signal } });
+  }
+
+  async execs(): Promise<readonly ExecInfoView[]> {
+    return (await this.#context.http.json<{ items: ExecInfoView[] }>('GET', `${this.#path}/execs`)).items;
   }
 
   /** Log entries in order. A lost connection is made again by itself, and nothing is given twice. */

@@ -8,9 +8,16 @@ export interface SocketLike {
   readonly bufferedAmount: number;
   send(data: string | Uint8Array): void;
   close(code?: number, reason?: string): void;
-  addEventListener(type: string, listener: (event: never) => void): void;
+  addEventListener(type: 'open' | 'message' | 'error' | 'close', listener: (event: SocketEvent) => void): void;
   pause?(): void;
   resume?(): void;
+}
+/** The members of the four kinds of event that are read. */
+export interface SocketEvent {
+  readonly data?: unknown;
+  readonly message?: unknown;
+  readonly code?: number;
+  readonly reason?: unknown;
 }
 export type SocketFactory = (url: string, protocols: string[]) => SocketLike;
 
@@ -55,12 +62,12 @@ export class Socket {
     this.#opened.promise.catch(() => {});
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', () => this.#opened.resolve());
-    socket.addEventListener('message', (event: { data: unknown }) => this.#receive(event.data));
+    socket.addEventListener('message', (event) => this.#receive(event.data));
     // What went wrong is not told to scripts; the close that follows ends everything that waits.
-    socket.addEventListener('error', (event: { message?: unknown }) => {
+    socket.addEventListener('error', (event) => {
       this.#opened.reject(new Error(typeof event.message === 'string' ? event.message : 'the connection failed'));
     });
-    socket.addEventListener('close', (event: { code?: number; reason?: string }) => {
+    socket.addEventListener('close', (event) => {
       this.#end ??= { code: event.code ?? 1006, reason: String(event.reason ?? '') };
       this.#opened.reject(new Error('the connection was closed'));
       this.#closed.resolve(this.#end);

@@ -1,12 +1,8 @@
 import { ArcError } from '../contract/errors.ts';
+import type { AddTemplateRequest, PruneResult, TemplateView } from '../contract/schemas/admin.ts';
 import type { Template } from '../contract/schemas/template.ts';
 import type { Context } from './context.ts';
 import { fromProblem } from './problem.ts';
-
-export interface TemplateView extends Template {
-  readonly builtin?: boolean;
-  readonly createdAt?: string;
-}
 
 export interface Progress {
   readonly layer: string;
@@ -39,7 +35,7 @@ export class Templates {
   /** Takes its root in first: pulls the image, or reads the folder or tar on the server. */
   async add(template: Template, options: AddOptions = {}): Promise<TemplateView> {
     const { credentials, onProgress, signal } = options;
-    const json = { ...template, ...(credentials ? { credentials } : {}) };
+    const json: AddTemplateRequest = { template, ...(credentials ? { credentials } : {}) };
     let added: TemplateView | undefined;
     for await (const line of this.#context.http.lines<Record<string, unknown>>('POST', '/v1/templates', {
       json,
@@ -58,7 +54,7 @@ export class Templates {
   }
 
   /** Removes the layers that no template and no sandbox uses. */
-  prune(): Promise<{ readonly layers: number; readonly bytes: number }> {
+  prune(): Promise<PruneResult> {
     return this.#context.http.json('POST', '/v1/templates/prune');
   }
 }

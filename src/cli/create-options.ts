@@ -1,0 +1,47 @@
+import type { CreateRequest } from '../contract/schemas/sandbox.ts';
+import { LEVELS } from '../contract/states.ts';
+import { number, pairs, whole } from './args.ts';
+import type { Args, OptionSpecs } from './command.ts';
+import type { CliEnv } from './env.ts';
+
+/** What `create` and `run` can say about a new sandbox. */
+export const CREATE_OPTIONS: OptionSpecs = {
+  label: { type: 'string', short: 'l', multiple: true, value: 'KEY=VALUE', about: 'a label; may be repeated' },
+  env: {
+    type: 'string',
+    short: 'e',
+    multiple: true,
+    value: 'KEY=VALUE',
+    about: 'a variable; KEY alone takes its value from here',
+  },
+  isolation: { type: 'string', value: 'LEVEL', about: 'at least the level of the template', choices: LEVELS },
+  memory: { type: 'string', short: 'm', value: 'SIZE', about: 'memory limit, such as 64MiB' },
+  cpus: { type: 'string', value: 'NUMBER', about: 'processors, such as 0.5' },
+  pids: { type: 'string', value: 'NUMBER', about: 'most processes at once' },
+  disk: { type: 'string', value: 'SIZE', about: 'most bytes it may write, such as 256MiB' },
+  network: { type: 'string', value: 'NETWORK', about: 'none or public', choices: ['none', 'public'] },
+  ttl: { type: 'string', value: 'DURATION', about: 'time to live, such as 30m' },
+};
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+export function createRequest(template: string, args: Args, env: Pick<CliEnv, 'environment'>): CreateRequest {
+  const request: Mutable<CreateRequest> = { template };
+  const labels = pairs(args.texts('label'), '--label', () => '');
+  if (Object.keys(labels).length > 0) request.labels = labels;
+  const cpus = number(args.text('cpus'), '--cpus');
+  if (cpus !== undefined) request.cpus = cpus;
+  const pids = whole(args.text('pids'), '--pids');
+  if (pids !== undefined) request.pids = pids;
+  for (const name of ['memory', 'disk', 'ttl', 'isolation', 'network'] as const) {
+    const value = args.text(name);
+    if (value !== undefined) Object.assign(request, { [name]: value });
+  }
+  const variables = environmentOf(args, env);
+  if (Object.keys(variables).length > 0) request.env = variables;
+  return request;
+}
+
+export function environmentOf(args: Args, env: Pick<CliEnv, 'environment'>): Record<string, string> {
+  return pairs(args.texts('env'), '--env', (key) => env.environment[key]);
+}

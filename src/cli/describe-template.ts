@@ -1,0 +1,33 @@
+import type { TemplateView } from '../contract/schemas/admin.ts';
+import type { Template } from '../contract/schemas/template.ts';
+import { textFields } from './text-table.ts';
+
+export function rootText({ root }: Template): string {
+  if ('builtin' in root) return 'this machine';
+  if ('path' in root) return root.path;
+  return root.image ?? ('layers' in root ? `${root.layers.length} layers` : '');
+}
+
+export function describeTemplate({ name, template, effective, builtin, createdAt }: TemplateView): string {
+  const { root } = template;
+  return textFields([
+    ['name', name],
+    ['description', template.description],
+    ['from', rootText(template)],
+    ['digest', 'digest' in root ? root.digest : undefined],
+    [
+      'command',
+      effective.command.map((word) => (/^[\w./:=@%+-]+$/.test(word) ? word : JSON.stringify(word))).join(' '),
+    ],
+    ['user', effective.user],
+    ['folder', effective.cwd],
+    ['ports', effective.ports.join(', ') || 'none'],
+    ['env', Object.keys(template.env ?? {}).join(', ') || undefined],
+    ['limits', `memory ${effective.memory}, cpus ${effective.cpus}, pids ${effective.pids}, disk ${effective.disk}`],
+    ['isolation', `${effective.isolation} or stronger`],
+    ['network', effective.network],
+    ['capabilities', template.capabilities?.join(', ')],
+    ['ttl', effective.ttl ?? 'none'],
+    ['added', builtin ? 'built in' : createdAt],
+  ]);
+}

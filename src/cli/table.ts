@@ -1,0 +1,51 @@
+import type { Table } from './command.ts';
+
+/** Every command, each in a file of its own that is loaded only when it is called. */
+
+export const COMMANDS: Table = {
+  up: { summary: 'set up what is missing and start the server', common: true, host: 'up' },
+  down: { summary: 'stop the server; sandboxes stay', common: true, host: 'down' },
+  create: { summary: 'create a sandbox', common: true, load: () => import('./commands/create.ts') },
+  run: { summary: 'run a program in a sandbox of its own', common: true, load: () => import('./commands/run.ts') },
+  exec: { summary: 'run a program in a sandbox', common: true, load: () => import('./commands/exec.ts') },
+  ls: { summary: 'list sandboxes', common: true, load: () => import('./commands/ls.ts') },
+  show: { summary: 'show one sandbox and its history', load: () => import('./commands/show.ts') },
+  logs: { summary: 'print what a sandbox wrote', common: true, load: () => import('./commands/logs.ts') },
+  cp: { summary: 'copy files to or from a sandbox', common: true, load: () => import('./commands/cp.ts') },
+  ps: { summary: 'list the processes of a sandbox', load: () => import('./commands/ps.ts') },
+  stats: { summary: 'what sandboxes use', load: () => import('./commands/stats.ts') },
+  rm: { summary: 'remove sandboxes', common: true, load: () => import('./commands/rm.ts') },
+  restart: { summary: 'start the command of a sandbox again', load: () => import('./commands/restart.ts') },
+  reset: { summary: 'make a sandbox fresh; same id and address', load: () => import('./commands/reset.ts') },
+  extend: { summary: 'give a sandbox more time', load: () => import('./commands/extend.ts') },
+  open: { summary: 'open the address of a sandbox', load: () => import('./commands/open.ts') },
+  template: {
+    summary: 'what sandboxes are made from',
+    common: true,
+    commands: {
+      ls: { summary: 'list templates', load: () => import('./commands/template-ls.ts') },
+      show: { summary: 'show one template', load: () => import('./commands/template-show.ts') },
+      add: {
+        summary: 'add one from an image, a folder, a tar or a file',
+        load: () => import('./commands/template-add.ts'),
+      },
+      rm: { summary: 'remove templates', load: () => import('./commands/template-rm.ts') },
+      prune: { summary: 'remove layers that nothing uses', load: () => import('./commands/template-prune.ts') },
+    },
+  },
+  key: {
+    summary: 'API keys',
+    commands: {
+      create: { summary: 'make a key; its secret is shown once', load: () => import('./commands/key-create.ts') },
+      ls: { summary: 'list keys', load: () => import('./commands/key-ls.ts') },
+      revoke: { summary: 'revoke keys', load: () => import('./commands/key-revoke.ts') },
+    },
+  },
+  events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
+  nodes: { summary: 'the machines and the levels they give', load: () => import('./commands/nodes.ts') },
+  doctor: { summary: 'check this machine', common: true, host: 'doctor' },
+  dev: { summary: 'for working on Arc itself', host: 'dev' },
+  completion: { summary: 'print completion for bash, zsh or fish', load: () => import('./commands/completion.ts') },
+  version: { summary: 'print the versions', load: () => import('./commands/version.ts') },
+  help: { summary: 'print help', load: () => import('./commands/help.ts') },
+};
