@@ -75,7 +75,9 @@ export class Ending {
       done = await rows.change(found, removed);
     } catch (error) {
       if (asArcError(error).code !== 'disk_full') throw error;
-      // The sandbox itself may be what fills the disk.
+      // The sandbox itself may be what fills the disk. Its address goes before it does.
+      const { address: _gone, ...route } = routeOf(found.row);
+      await router.set(route);
       await this.#core.calls.destroy(targetOf(found.row));
       done = await rows.change(found, removed);
     }

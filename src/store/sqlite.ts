@@ -1,0 +1,238 @@
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { ArcError } from '../contract/errors.ts';
+import { checkCommit, checkList, revisionConflict, uniqueConflict } from './check.ts';
+import { Listeners } from './listeners.ts';
+import { MIGRATIONS } from './migrations.ts';
+import { sqliteError } from './sqlite-errors.ts';
+import type { Doc, ListQuery, Store, StoredEvent, Write } from './store.ts';
+
+export interface SqliteOptions {
+  readonly path: string;
+  /** ms to wait for another process that holds the database, such as one that is just ending. */
+  readonly busyMs?: number;
+  /** Bytes the database may grow to; beyond it commits throw disk_full. */
+  readonly maxBytes?: number;
+}
+
+const BUSY_MS = 2_000;
+const MAX_BYTES = 8 * 1024 ** 3;
+const PAGE_BYTES = 4096;
+/** Pages of the log after which it is written back into the database: 4 MiB. */
+const CHECKPOINT_PAGES = 1_000;
+/** Different questions whose prepared statements are kept. */
+const STATEMENTS_MAX = 64;
+
+interface Row {
+  readonly id: string;
+  readonly revision: number;
+  readonly value: string;
+}
+
+/** The embedded store: one SQLite database, one writer, every commit on the disk before it is answered. */
+export class SqliteStore implements Store {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #listeners = new Listeners();
+  #revision: number;
+  #closed = false;
+
+  constructor(options: SqliteOptions) {
+    this.#db = open(options);
+    this.#revision = this.#number("SELECT value FROM counters WHERE name = 'revision'");
+  }
+
+  async get<T>(kind: string, id: string): Promise<Doc<T> | undefined> {
+    const row = this.#run(() =>
+      this.#prepare('SELECT id, revision, value FROM docs WHERE kind = ? AND id = ?').get(kind, id),
+    );
+    return row && toDoc<T>(kind, row as unknown as Row);
+  }
+
+  async list<T>(query: ListQuery): Promise<readonly Doc<T>[]> {
+    checkList(query);
+    const { joins, where, values } = matching(query);
+    const after = query.after === undefined ? '' : ' AND d.id > ?';
+    const sql = `SELECT d.id, d.revision, d.value FROM ${joins} WHERE ${where}${after} ORDER BY d.id LIMIT ?`;
+    if (query.after !== undefined) values.push(query.after);
+    const rows = this.#run(() => this.#prepare(sql).all(...values, query.limit));
+    return rows.map((row) => toDoc<T>(query.kind, row as unknown as Row));
+  }
+
+  async count(query: Omit<ListQuery, 'after' | 'limit'>): Promise<number> {
+    const { joins, where, values } = matching(query);
+    return this.#number(`SELECT count(*) AS value FROM ${joins} WHERE ${where}`, ...values);
+  }
+
+  async commit(writes: readonly Write[]): Promise<readonly number[]> {
+    checkCommit(writes);
+    if (writes.length === 0) return [];
+    const before = this.#revision;
+    const revisions: number[] = [];
+    try {
+      this.#run(() => {
+        this.#db.exec('BEGIN IMMEDIATE');
+        for (const write of writes) revisions.push(this.#apply(write));
+        this.#prepare("UPDATE counters SET value = ? WHERE name = 'revision'").run(this.#revision);
+        this.#db.exec('COMMIT');
+      });
+    } catch (error) {
+      this.#revision = before;
+      // On a full disk SQLite may have rolled back by itself, or not.
+      if (!this.#closed && this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+    if (writes.some((write) => write.op === 'event')) this.#listeners.tell();
+    return revisions;
+  }
+
+  async events<T>(afterSeq: number, limit: number): Promise<readonly StoredEvent<T>[]> {
+    const rows = this.#run(() =>
+      this.#prepare('SELECT seq, value FROM events WHERE seq > ? ORDER BY seq LIMIT ?').all(afterSeq, limit),
+    );
+    return rows.map((row) => ({ seq: Number(row.seq), value: JSON.parse(String(row.value)) as T }));
+  }
+
+  async eventBounds(): Promise<{ readonly oldest: number; readonly newest: number }> {
+    const newest = this.#number("SELECT coalesce(max(seq), 0) AS value FROM sqlite_sequence WHERE name = 'events'");
+    const oldest = this.#number('SELECT coalesce(min(seq), 0) AS value FROM events');
+    return { oldest: oldest === 0 ? newest + 1 : oldest, newest };
+  }
+
+  onEvents(listener: () => void): () => void {
+    return this.#listeners.add(listener);
+  }
+
+  async trimEvents(seq: number): Promise<void> {
+    this.#run(() => this.#prepare('DELETE FROM events WHERE seq <= ?').run(seq));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#listeners.clear();
+    this.#statements.clear();
+    this.#db.close();
+  }
+
+  /** Gives the document's new revision, or the event's seq. */
+  #apply(write: Write): number {
+    if (write.op === 'event') {
+      const done = this.#prepare('INSERT INTO events (value) VALUES (?)').run(JSON.stringify(write.value));
+      return Number(done.lastInsertRowid);
+    }
+    const { kind, id } = write;
+    if (write.ifRevision !== undefined) {
+      const row = this.#prepare('SELECT revision FROM docs WHERE kind = ? AND id = ?').get(kind, id);
+      if (Number(row?.revision ?? 0) !== write.ifRevision) throw revisionConflict(kind, id);
+    }
+    this.#prepare('DELETE FROM indexes WHERE kind = ? AND id = ?').run(kind, id);
+    this.#prepare('DELETE FROM uniques WHERE kind = ? AND id = ?').run(kind, id);
+    this.#revision += 1;
+    if (write.op === 'delete') {
+      this.#prepare('DELETE FROM docs WHERE kind = ? AND id = ?').run(kind, id);
+      return this.#revision;
+    }
+    this.#prepare('INSERT OR REPLACE INTO docs VALUES (?, ?, ?, ?)').run(
+      kind,
+      id,
+      this.#revision,
+      JSON.stringify(write.value),
+    );
+    const index = this.#prepare('INSERT OR IGNORE INTO indexes VALUES (?, ?, ?, ?)');
+    for (const [name, values] of Object.entries(write.indexes ?? {})) {
+      for (const value of values) index.run(kind, name, value, id);
+    }
+    for (const value of write.unique ?? []) this.#hold(kind, value, id);
+    return this.#revision;
+  }
+
+  #hold(kind: string, value: string, id: string): void {
+    this.#prepare('INSERT OR IGNORE INTO uniques VALUES (?, ?, ?)').run(kind, value, id);
+    const holder = this.#prepare('SELECT id FROM uniques WHERE kind = ? AND value = ?').get(kind, value);
+    if (holder?.id !== id) throw uniqueConflict(kind, value);
+  }
+
+  #number(sql: string, ...values: string[]): number {
+    return Number(this.#run(() => this.#prepare(sql).get(...values))?.value);
+  }
+
+  #prepare(sql: string): StatementSync {
+    const known = this.#statements.get(sql);
+    if (known) return known;
+    if (this.#statements.size >= STATEMENTS_MAX) this.#statements.clear();
+    const statement = this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
+    return statement;
+  }
+
+  #run<T>(work: () => T): T {
+    if (this.#closed) throw new ArcError('unavailable', 'the store is closed');
+    try {
+      return work();
+    } catch (error) {
+      throw sqliteError(error);
+    }
+  }
+}
+
+/** Documents of a kind for which all conditions hold: the first index leads, the others are asked for each. */
+function matching(query: Omit<ListQuery, 'after' | 'limit'>): { joins: string; where: string; values: string[] } {
+  const [first, ...others] = query.where ?? [];
+  if (!first) return { joins: 'docs d', where: 'd.kind = ?', values: [query.kind] };
+  const values = [query.kind, first.index, first.value];
+  let where = 'i.kind = ? AND i.name = ? AND i.value = ?';
+  for (const other of others) {
+    where +=
+      ' AND EXISTS (SELECT 1 FROM indexes o WHERE o.kind = i.kind AND o.name = ? AND o.value = ? AND o.id = i.id)';
+    values.push(other.index, other.value);
+  }
+  return { joins: 'indexes i JOIN docs d ON d.kind = i.kind AND d.id = i.id', where, values };
+}
+
+function toDoc<T>(kind: string, row: Row): Doc<T> {
+  return { kind, id: row.id, revision: row.revision, value: JSON.parse(row.value) as T };
+}
+
+function open(options: SqliteOptions): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(options.path, { timeout: options.busyMs ?? BUSY_MS });
+    // Exclusive: a second server on the same folder is refused rather than let in between two of our commits.
+    db.exec(`
+      PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA page_size = ${PAGE_BYTES};
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
+      PRAGMA max_page_count = ${Math.floor((options.maxBytes ?? MAX_BYTES) / PAGE_BYTES)};
+    `);
+    migrate(db);
+    return db;
+  } catch (error) {
+    db?.close();
+    throw sqliteError(error);
+  }
+}
+
+function migrate(db: DatabaseSync): void {
+  db.exec('BEGIN IMMEDIATE');
+  try {
+    db.exec('CREATE TABLE IF NOT EXISTS migrations (version INTEGER PRIMARY KEY)');
+    const seen = Number(db.prepare('SELECT coalesce(max(version), 0) AS value FROM migrations').get()?.value);
+    if (seen > MIGRATIONS.length) {
+      throw new ArcError(
+        'host_unfit',
+        `the database is of a newer Arc (schema ${seen}; this one knows ${MIGRATIONS.length})`,
+      );
+    }
+    for (const [step, sql] of MIGRATIONS.entries()) {
+      if (step < seen) continue;
+      db.exec(sql);
+      db.prepare('INSERT INTO migrations VALUES (?)').run(step + 1);
+    }
+    db.exec('COMMIT');
+  } catch (error) {
+    if (db.isTransaction) db.exec('ROLLBACK');
+    throw error;
+  }
+}
