@@ -1,8 +1,8 @@
 import { lstatSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SANDBOX_ID } from '../../contract/ids.ts';
 import type { Clock } from '../../kit/clock.ts';
+import { removeTree } from '../../kit/remove-tree.ts';
 import type { Run } from '../../kit/run.ts';
 import { slotOfInterface } from './names.ts';
 import type { OrphanSource, Thing } from './orphans.ts';
@@ -128,21 +128,21 @@ function folders({ probe, dataDir }: RealOrphanDeps): readonly Thing[] {
   }));
 }
 
-/** The one recursive removal here: one sandbox's folder, itself no link, with nothing mounted in it. */
+/** One sandbox's folder, itself no link, with nothing mounted in it. */
 async function removeFolder(folder: string, root: string, probe: RealOrphanDeps['probe']): Promise<void> {
   const stat = lstatSync(folder, { throwIfNoEntry: false });
   if (stat === undefined) return;
   if (dirname(folder) !== root || !stat.isDirectory()) throw new Error(`${folder} is not a folder of a sandbox`);
   const inner = mounts(probe).find(({ point }) => point === folder || point.startsWith(`${folder}/`));
   if (inner !== undefined) throw new Error(`${inner.point} is still mounted`);
-  await rm(folder, { recursive: true, force: true });
+  await removeTree(folder, root);
 }
 
 async function removeCgroup(path: string, clock: Clock): Promise<void> {
   for (let tries = 0; tries < KILL_TRIES; tries++) {
     for (const pid of pidsIn(path)) killIfThere(pid);
     thaw(path);
-    if (removeTree(path)) return;
+    if (removeGroups(path)) return;
     await clock.sleep(KILL_RETRY_MS);
   }
   throw new Error('its processes do not end');
@@ -163,8 +163,8 @@ function thaw(path: string): void {
 }
 
 /** Cgroups can only be removed from the leaves up; false while processes are in one. */
-function removeTree(path: string): boolean {
-  for (const name of subfolders(path)) if (!removeTree(join(path, name))) return false;
+function removeGroups(path: string): boolean {
+  for (const name of subfolders(path)) if (!removeGroups(join(path, name))) return false;
   try {
     rmdirSync(path);
     return true;
