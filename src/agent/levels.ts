@@ -1,0 +1,63 @@
+import { ArcError } from '../contract/errors.ts';
+import { LEVELS, type Level } from '../contract/states.ts';
+import type { LevelReport } from '../engines/engine.ts';
+import type { Runtime } from '../runtimes/runtime.ts';
+
+/** Why a level that is in the words is not on this node at all. */
+const ABSENT: Readonly<Record<Level, string>> = {
+  wasm: 'no WebAssembly runtime is built in yet',
+  jail: 'no jail runtime is built in yet',
+  container: 'neither crun nor runc works here; install crun',
+  gvisor: 'runsc is not installed; install runsc',
+  kata: 'no Kata runtime is built in yet',
+  microvm: 'no virtual machine runtime is built in yet',
+};
+
+/**
+ * What this node can give, found out by trying, once for each runtime. The first that gives a level has it, so the order of
+ * the runtimes is the order of preference; those behind it are not even tried before somebody wants to know.
+ */
+export class Levels {
+  readonly #runtimes: readonly Runtime[];
+  readonly #tries = new Map<Runtime, Promise<readonly LevelReport[]>>();
+
+  constructor(runtimes: readonly Runtime[]) {
+    this.#runtimes = runtimes;
+  }
+
+  async reports(): Promise<readonly LevelReport[]> {
+    const best = new Map<Level, LevelReport>();
+    for (const runtime of this.#runtimes) {
+      for (const report of await this.#try(runtime)) {
+        const known = best.get(report.level);
+        if (known === undefined || (report.available && !known.available)) best.set(report.level, report);
+      }
+    }
+    return LEVELS.map((level) => best.get(level) ?? { level, available: false, note: ABSENT[level] });
+  }
+
+  /** Throws isolation_unavailable, with the levels that can be had. Never gives a weaker one instead. */
+  async runtimeFor(level: Level): Promise<Runtime> {
+    for (const runtime of this.#runtimes) {
+      const reports = await this.#try(runtime);
+      if (reports.some((report) => report.level === level && report.available)) return runtime;
+    }
+    const reports = await this.reports();
+    const why = reports.find((report) => report.level === level)?.note ?? ABSENT[level];
+    const levels = reports.filter((report) => report.available).map((report) => report.level);
+    throw new ArcError('isolation_unavailable', `the level "${level}" is not to be had on this node: ${why}`, {
+      hint: levels.length === 0 ? 'Run `arc doctor`.' : `Ask for one of: ${levels.join(', ')}.`,
+      extra: { levels },
+    });
+  }
+
+  /** Kept, unless the trying itself failed: then it is tried again at the next need. */
+  #try(runtime: Runtime): Promise<readonly LevelReport[]> {
+    const known = this.#tries.get(runtime);
+    if (known !== undefined) return known;
+    const trying = runtime.probe();
+    this.#tries.set(runtime, trying);
+    trying.catch(() => this.#tries.delete(runtime));
+    return trying;
+  }
+}

@@ -1,0 +1,153 @@
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Agent } from '../../agent/agent.ts';
+import { Slots } from '../../agent/slots.ts';
+import { encodeId, ID_BYTES } from '../../contract/ids.ts';
+import { Blanks } from '../../host/disk/blanks.ts';
+import type { NodeHelper } from '../../host/helper/port.ts';
+import type { Images } from '../../host/images.ts';
+import { Firewall } from '../../host/network/firewall.ts';
+import { checkRange, hostNetworks, uplinkMtu } from '../../host/network/host.ts';
+import { type Monitor, nftMonitor } from '../../host/network/monitor.ts';
+import { type NetworkPlan, networkPlan } from '../../host/network/plan.ts';
+import { resolversFor } from '../../host/network/resolvers.ts';
+import type { Clock, Rng } from '../../kit/clock.ts';
+import type { Logger } from '../../kit/logger.ts';
+import type { Run } from '../../kit/run.ts';
+import { FLAVOURS, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
+import { LocalEngine, type NodeLogs } from './engine.ts';
+
+/** Absolute paths of the programs of this machine; what is not installed is left out. */
+export interface Programs {
+  readonly nft: string;
+  readonly mkfs: string;
+  readonly nsenter: string;
+  readonly crun?: string;
+  readonly runc?: string;
+  readonly runsc?: string;
+}
+
+export interface LocalEngineDeps {
+  /** Name of this node, shown to people. */
+  readonly node: string;
+  readonly dataDir: string;
+  /** `network.range` of the configuration. */
+  readonly networkRange: string;
+  readonly programs: Programs;
+  readonly helper: NodeHelper;
+  readonly images: Images;
+  readonly logs: NodeLogs;
+  readonly run: Run;
+  /** Default: `nft monitor`. */
+  readonly monitor?: Monitor;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  /** Node's name of the processor architecture. */
+  readonly arch: string;
+}
+
+export interface LocalNode extends AsyncDisposable {
+  readonly engine: LocalEngine;
+  readonly plan: NetworkPlan;
+  readonly firewall: Firewall;
+  readonly agent: Agent;
+  /** Rejects when this machine can't hold sandboxes; every call of the engine then rejects with the same. */
+  readonly opened: Promise<void>;
+}
+
+/** Used where the limit can't be read; the kernel's own default for services. */
+const OPEN_FILES_FALLBACK = 1024;
+
+/** Everything of this machine behind the Engine port. Returns before it is open, so that the API can answer meanwhile. */
+export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNode> {
+  const plan = networkPlan(deps.networkRange, deps.dataDir, await uplinkMtu());
+  const monitor = deps.monitor ?? nftMonitor(deps.programs.nft);
+  const firewall = new Firewall({ plan, nft: deps.programs.nft, run: deps.run, monitor, log: deps.log });
+  const slots = new Slots(plan.slots);
+  const parts = await nodeParts(deps, plan, firewall);
+  const agent = new Agent({
+    node: deps.node,
+    runtimes: await runtimesOf(deps, parts, slots),
+    helper: deps.helper,
+    images: deps.images,
+    slots,
+    sandboxesDir: parts.sandboxesDir,
+    checkRules: () => firewall.check(),
+    clock: deps.clock,
+    rng: deps.rng,
+    log: deps.log,
+  });
+  const opened = open(deps, parts, plan, firewall, agent);
+  opened.catch((error: unknown) => deps.log.error({ err: error }, 'this machine can not hold sandboxes'));
+  const engine = new LocalEngine({ node: deps.node, agent, logs: deps.logs, opened });
+  return {
+    engine,
+    plan,
+    firewall,
+    agent,
+    opened,
+    [Symbol.asyncDispose]: async () => {
+      await opened.catch(() => undefined);
+      agent.close();
+      firewall.close();
+    },
+  };
+}
+
+async function open(
+  deps: LocalEngineDeps,
+  parts: NodeParts,
+  plan: NetworkPlan,
+  firewall: Firewall,
+  agent: Agent,
+): Promise<void> {
+  for (const folder of [deps.dataDir, parts.sandboxesDir, parts.rootMount]) {
+    await mkdir(folder, { recursive: true });
+    // A runtime that is only root of its sandbox must get through, to nothing but what it owns.
+    await chmod(folder, 0o711);
+  }
+  checkRange(plan, await hostNetworks());
+  await firewall.install();
+  await agent.open();
+}
+
+async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Firewall): Promise<NodeParts> {
+  const hostResolvConf = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
+  return {
+    helper: deps.helper,
+    plan,
+    admit: (policy) => firewall.admit(policy),
+    blanks: new Blanks({ dir: join(deps.dataDir, 'blanks'), mkfs: deps.programs.mkfs, run: deps.run }),
+    records: new Records(),
+    sandboxesDir: join(deps.dataDir, 'sandboxes'),
+    rootMount: join(deps.dataDir, 'root'),
+    resolvers: resolversFor(hostResolvConf),
+    limits: { openFilesMax: openFilesMax(await readFile('/proc/self/limits', 'utf8').catch(() => '')) },
+    arch: deps.arch,
+    log: deps.log,
+  };
+}
+
+/** Hard limit of open files of this process, and with it of what the helper starts. */
+export function openFilesMax(limits: string): number {
+  const hard = Number(/^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1]);
+  return Number.isInteger(hard) && hard > 0 ? hard : OPEN_FILES_FALLBACK;
+}
+
+async function runtimesOf(deps: LocalEngineDeps, parts: NodeParts, slots: Slots): Promise<readonly OciRuntime[]> {
+  const hostVersion = await readFile('/proc/version', 'utf8');
+  const borrow = async () => {
+    const lowers = await deps.images.resolve({ kind: 'builtin', name: 'shell' });
+    const slot = slots.take();
+    return { id: encodeId('sb', deps.rng.bytes(ID_BYTES)), slot, lowers, giveBack: () => slots.give(slot) };
+  };
+  const { programs } = deps;
+  return (['crun', 'runc', 'runsc'] as const).flatMap((name) => {
+    const program = programs[name];
+    if (program === undefined) return [];
+    const flavour = FLAVOURS[name];
+    const probe = (runtime: OciRuntime) => probeLevel(runtime, flavour, { borrow, hostVersion, clock: deps.clock });
+    return [new OciRuntime({ ...parts, flavour, program, nsenter: programs.nsenter }, probe)];
+  });
+}

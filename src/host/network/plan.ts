@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto';
+import { ArcError } from '../../contract/errors.ts';
+import { base32 } from '../../contract/ids.ts';
+import type { ResolvedSpec } from '../../contract/spec.ts';
+import { type Cidr, formatAddress, parseCidr, sizeOf } from './cidr.ts';
+
+export type NetworkPolicy = ResolvedSpec['network'];
+
+/** Slots are numbered from 1; the bound leaves room for names of 15 characters and for the gateway in a /16. */
+export const SLOTS_MAX = 60_000;
+const RANGE_BITS_MIN = 8;
+const RANGE_BITS_MAX = 28;
+const TAG_LENGTH = 4;
+const HOST_BASE = 0x1000_0000;
+const IDS_PER_SLOT = 65_536;
+
+/** Everything about a slot that follows from its number. One plan per data folder. */
+export interface NetworkPlan {
+  readonly range: Cidr;
+  /** Tells apart the tables and interfaces of several Arcs on one host. */
+  readonly tag: string;
+  readonly table: string;
+  readonly gateway: string;
+  readonly slots: number;
+  readonly mtu: number;
+  address(slot: number): string;
+  /** At most 15 characters; its prefix tells the firewall the policy. */
+  hostInterface(slot: number, policy: NetworkPolicy): string;
+  prefix(policy: NetworkPolicy): string;
+  ids(slot: number): { readonly hostBase: number; readonly count: number };
+}
+
+/** @param instance what names this Arc on the host, such as the path of its data folder */
+export function networkPlan(rangeText: string, instance: string, mtu: number): NetworkPlan {
+  const range = parseCidr(rangeText);
+  if (range === undefined || range.bits < RANGE_BITS_MIN || range.bits > RANGE_BITS_MAX) {
+    throw new ArcError('invalid_config', `network.range: "${rangeText}" is not an IPv4 network from /8 to /28`);
+  }
+  const tag = instanceTag(instance);
+  const prefix = (policy: NetworkPolicy) => `arc${policy === 'public' ? 'p' : 'n'}${tag}`;
+  return {
+    range,
+    tag,
+    table: `arc_${tag}`,
+    gateway: formatAddress(range.base + sizeOf(range) - 2),
+    slots: Math.min(SLOTS_MAX, sizeOf(range) - 3),
+    mtu,
+    address: (slot) => formatAddress(range.base + slot),
+    hostInterface: (slot, policy) => `${prefix(policy)}${String(slot).padStart(5, '0')}`,
+    prefix,
+    ids: (slot) => ({ hostBase: HOST_BASE + slot * IDS_PER_SLOT, count: IDS_PER_SLOT }),
+  };
+}
+
+export function instanceTag(instance: string): string {
+  return base32(createHash('sha256').update(instance).digest().subarray(0, 3)).slice(0, TAG_LENGTH);
+}

@@ -1,0 +1,42 @@
+import type { Level } from '../../contract/states.ts';
+import type { SandboxFolder } from './sandbox-folder.ts';
+
+/** What differs between the OCI programs, as a value; everything else is shared. */
+export interface Flavour {
+  readonly name: 'crun' | 'runc' | 'runsc';
+  readonly level: Level;
+  /**
+   * `paths`: the program joins the prepared namespaces by the paths in its config.
+   * `entered`: it can't, and is started inside of them, as root of the user namespace. Its state belongs to that uid.
+   */
+  readonly joins: 'paths' | 'entered';
+  /** `false` for gVisor, whose own kernel answers the calls; the list would be of the wrong kernel. */
+  readonly seccomp: boolean;
+  readonly follow: 'pid-file' | 'runtime';
+  /** Memory and tasks of the runtime itself inside the sandbox's cgroup, on top of what the template gives the program. */
+  readonly overhead: { readonly memoryBytes: number; readonly pidsFactor: number; readonly pids: number };
+  /** Below this nothing starts. */
+  readonly memoryBytesMin: number;
+  /** Where the root is seen from outside: in the mount namespace of the sandbox, or of its runtime. */
+  readonly filesRoot: 'sandbox' | 'runtime';
+  /** What it protects from; shown to people. */
+  readonly protects: string;
+  readonly note?: string;
+  run(program: string, folder: SandboxFolder, id: string): readonly string[];
+  exec(program: string, folder: SandboxFolder, id: string, exec: ExecFiles): readonly string[];
+}
+
+export interface ExecFiles {
+  readonly process: string;
+  readonly pidFile: string;
+  readonly console?: string;
+}
+
+/** Relative to the sandbox's folder, as the helper wants it. */
+export function pidFileOf(flavour: Flavour): string {
+  return flavour.joins === 'entered' ? 'state/pid' : 'runtime/pid';
+}
+
+export function stateRoot(flavour: Flavour, folder: SandboxFolder): string {
+  return flavour.joins === 'entered' ? folder.state : folder.runtime;
+}

@@ -1,0 +1,134 @@
+import { join } from 'node:path';
+import type { ExecFiles, Flavour } from './flavour.ts';
+import type { SandboxFolder } from './sandbox-folder.ts';
+
+const MIB = 1024 * 1024;
+const NO_OVERHEAD = { memoryBytes: 0, pidsFactor: 1, pids: 0 };
+const CONTAINER =
+  'shares the kernel of this machine: own namespaces and user ids, no capabilities, a list of allowed system calls';
+
+/** The helper has put the process into its cgroup already, so the runtime is told to leave cgroups alone. */
+export const crun: Flavour = {
+  name: 'crun',
+  level: 'container',
+  joins: 'paths',
+  seccomp: true,
+  follow: 'pid-file',
+  overhead: NO_OVERHEAD,
+  memoryBytesMin: 2 * MIB,
+  filesRoot: 'sandbox',
+  protects: CONTAINER,
+  run: (program, folder, id) => [
+    program,
+    ...crunRoot(folder),
+    'run',
+    '--detach',
+    '--pid-file',
+    join(folder.runtime, 'pid'),
+    '--bundle',
+    folder.dir,
+    id,
+  ],
+  exec: (program, folder, id, files) => [
+    program,
+    ...crunRoot(folder),
+    'exec',
+    '--detach',
+    ...execFlags(files),
+    '--process',
+    files.process,
+    id,
+  ],
+};
+
+function crunRoot(folder: SandboxFolder): readonly string[] {
+  return ['--root', folder.runtime, '--cgroup-manager=disabled'];
+}
+
+/**
+ * runc closes what it inherits before it opens the namespaces of its config, so it is started inside of them. There it knows
+ * itself to be without privileges over cgroups and goes on without making any.
+ */
+export const runc: Flavour = {
+  name: 'runc',
+  level: 'container',
+  joins: 'entered',
+  seccomp: true,
+  follow: 'pid-file',
+  overhead: NO_OVERHEAD,
+  memoryBytesMin: 12 * MIB,
+  filesRoot: 'sandbox',
+  protects: CONTAINER,
+  run: (program, folder, id) => [
+    program,
+    '--root',
+    folder.state,
+    'run',
+    '--detach',
+    '--pid-file',
+    join(folder.state, 'pid'),
+    '--bundle',
+    folder.dir,
+    id,
+  ],
+  exec: (program, folder, id, files) => [
+    program,
+    '--root',
+    folder.state,
+    'exec',
+    '--detach',
+    ...execFlags(files),
+    '--process',
+    files.process,
+    id,
+  ],
+};
+
+/**
+ * gVisor. Its own network stack refuses kernels from 6.11 on (it takes any network namespace there for the host's), so
+ * sockets are those of the host's kernel inside the sandbox's own network namespace. It runs as root of the sandbox's user
+ * namespace and as nobody on the host. It stays as the parent of the sandbox, and its exit code is the program's.
+ *
+ * `file-access=shared`: what the files API changes from outside is seen inside.
+ */
+export const runsc: Flavour = {
+  name: 'runsc',
+  level: 'gvisor',
+  joins: 'entered',
+  seccomp: false,
+  follow: 'runtime',
+  overhead: { memoryBytes: 64 * MIB, pidsFactor: 3, pids: 128 },
+  memoryBytesMin: 2 * MIB,
+  filesRoot: 'runtime',
+  protects: 'a kernel of its own, in user space, answers the program; the kernel of this machine sees few calls',
+  note: "sockets of the host's kernel in the sandbox's own network namespace (--network=host)",
+  run: (program, folder, id) => [
+    program,
+    ...runscRoot(folder),
+    'run',
+    '--pid-file',
+    join(folder.state, 'pid'),
+    '--bundle',
+    folder.dir,
+    id,
+  ],
+  exec: (program, folder, id, files) => [
+    program,
+    ...runscRoot(folder),
+    'exec',
+    ...execFlags(files),
+    '--process',
+    files.process,
+    id,
+  ],
+};
+
+function runscRoot(folder: SandboxFolder): readonly string[] {
+  return ['--root', folder.state, '--network=host', '--ignore-cgroups', '--file-access=shared'];
+}
+
+function execFlags(files: ExecFiles): readonly string[] {
+  return ['--pid-file', files.pidFile, ...(files.console === undefined ? [] : ['--console-socket', files.console])];
+}
+
+export const FLAVOURS = { crun, runc, runsc } as const;

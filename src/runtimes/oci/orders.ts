@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import type { ExecOrder } from '../../engines/engine.ts';
+import type { BlankImage } from '../../host/disk/blanks.ts';
+import { inodesFor, roundedSize } from '../../host/disk/blanks.ts';
+import { type HelperExec, type HelperStart, NS_NET_PATH, NS_USER_PATH } from '../../host/helper/port.ts';
+import type { StartOrder } from '../runtime.ts';
+import { type OciConfig, ociConfig } from './config.ts';
+import type { OciDeps } from './deps.ts';
+import { pidFileOf, stateRoot } from './flavour.ts';
+import type { OciProcess } from './process.ts';
+import type { SandboxRecord } from './record.ts';
+import type { SandboxFolder } from './sandbox-folder.ts';
+import { seccompFor } from './seccomp.ts';
+
+const START_TIMEOUT_MS = 30_000;
+
+export function configFor(deps: OciDeps, order: StartOrder, process: OciProcess): OciConfig {
+  const { flavour } = deps;
+  return ociConfig({
+    id: order.id,
+    process,
+    rootMount: deps.rootMount,
+    joins: flavour.joins,
+    ids: deps.plan.ids(order.slot),
+    memoryBytes: order.spec.limits.memoryBytes,
+    ...(flavour.seccomp && { seccomp: seccompFor(deps.arch, order.spec.capabilities) }),
+  });
+}
+
+/** Says everything to the helper; pure, so that a test can read what would be done. */
+export function helperStart(
+  deps: OciDeps,
+  order: StartOrder,
+  folder: SandboxFolder,
+  blank: BlankImage | undefined,
+  uid: number,
+): HelperStart {
+  const { flavour, plan } = deps;
+  const { limits, network, logBytes } = order.spec;
+  const ids = plan.ids(order.slot);
+  const bytes = roundedSize(limits.diskBytes);
+  const run = flavour.run(deps.program, folder, order.id);
+  return {
+    id: order.id,
+    incarnation: order.incarnation,
+    dir: folder.dir,
+    slot: order.slot,
+    ids,
+    net: {
+      address: plan.address(order.slot),
+      gateway: plan.gateway,
+      hostInterface: plan.hostInterface(order.slot, network),
+      mtu: plan.mtu,
+    },
+    lowers: [...order.lowers, folder.names],
+    idmap: 'mount',
+    upper: {
+      kind: limits.diskKind,
+      bytes,
+      inodes: blank?.inodes ?? inodesFor(bytes),
+      ...(blank !== undefined && { blank: blank.path }),
+      fresh: order.fresh,
+    },
+    rootMount: deps.rootMount,
+    cgroup: {
+      memoryBytes: limits.memoryBytes + flavour.overhead.memoryBytes,
+      cpus: limits.cpus,
+      pids: limits.pids * flavour.overhead.pidsFactor + flavour.overhead.pids,
+    },
+    log: { bytes: logBytes },
+    stdioUid: ids.hostBase + uid,
+    argv: flavour.joins === 'entered' ? entered(deps.nsenter, NS_USER_PATH, NS_NET_PATH, run) : run,
+    pidFile: pidFileOf(flavour),
+    timeoutMs: START_TIMEOUT_MS,
+    follow: flavour.follow,
+  };
+}
+
+export interface ExecPaths {
+  readonly process: string;
+  readonly pidFile: string;
+  readonly console: string;
+}
+
+export function execPaths(deps: OciDeps, folder: SandboxFolder, execId: string): ExecPaths {
+  const base = join(stateRoot(deps.flavour, folder), execId);
+  return { process: `${base}.json`, pidFile: `${base}.pid`, console: `${base}.sock` };
+}
+
+/** @param pid the sandbox's first process, whose namespaces are entered */
+export function helperExec(
+  deps: OciDeps,
+  record: SandboxRecord,
+  folder: SandboxFolder,
+  pid: number,
+  execId: string,
+  order: ExecOrder,
+): HelperExec {
+  const { flavour } = deps;
+  const paths = execPaths(deps, folder, execId);
+  const files = {
+    process: paths.process,
+    pidFile: paths.pidFile,
+    ...(order.tty && { console: paths.console }),
+  };
+  const exec = flavour.exec(deps.program, folder, record.id, files);
+  const ns = (kind: string) => `/proc/${pid}/ns/${kind}`;
+  return {
+    id: execId,
+    argv: flavour.joins === 'entered' ? entered(deps.nsenter, ns('user'), ns('net'), exec) : exec,
+    pidFile: paths.pidFile,
+    ...(order.tty && { tty: order.tty, consoleSocket: paths.console }),
+    ...(order.timeoutMs !== undefined && { timeoutMs: order.timeoutMs }),
+    command: order.command,
+    follow: flavour.follow,
+  };
+}
+
+/** `nsenter` becomes root of the user namespace on entering it. */
+function entered(nsenter: string, user: string, net: string, argv: readonly string[]): readonly string[] {
+  return [nsenter, `--user=${user}`, `--net=${net}`, '--', ...argv];
+}

@@ -1,0 +1,277 @@
+import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { ArcError } from '../../contract/errors.ts';
+import type { Exit } from '../../contract/spec.ts';
+import type {
+  ExecInfo,
+  ExecOrder,
+  ExecStream,
+  FileSession,
+  LevelReport,
+  ProcessInfo,
+  RawStats,
+  Target,
+} from '../../engines/engine.ts';
+import { processList, readProc } from '../../host/cgroups/processes.ts';
+import { readPids, readUsage } from '../../host/cgroups/usage.ts';
+import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
+import { readTraffic } from '../../host/network/traffic.ts';
+import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
+import type { OciDeps } from './deps.ts';
+import { execFailure, startFailure } from './failures.ts';
+import { writeNames } from './names.ts';
+import { configFor, execPaths, helperExec, helperStart } from './orders.ts';
+import { execProcess, startProcess } from './process.ts';
+import { handleOf, recordOf, type SandboxRecord } from './record.ts';
+import { type SandboxFolder, sandboxFolder } from './sandbox-folder.ts';
+import { type ResolvedUser, resolveUser } from './users.ts';
+
+/** Others may pass through the folder (a runtime that is root of the sandbox only), nobody may list it. */
+const FOLDER_MODE = 0o711;
+const PRIVATE_MODE = 0o600;
+
+/** One OCI program on one node. It decides what is to be done; the helper does it, the program isolates. */
+export class OciRuntime implements Runtime {
+  readonly name: string;
+  readonly capabilities: RuntimeCapabilities = {
+    exec: true,
+    terminal: true,
+    files: true,
+    stats: true,
+    freeze: false,
+    checkpoint: false,
+  };
+  readonly #deps: OciDeps;
+  readonly #probe: () => Promise<readonly LevelReport[]>;
+
+  /** @param probe tries a real sandbox; see `probe.ts` */
+  constructor(deps: OciDeps, probe: (runtime: OciRuntime) => Promise<readonly LevelReport[]>) {
+    this.name = deps.flavour.name;
+    this.#deps = deps;
+    this.#probe = () => probe(this);
+  }
+
+  probe(): Promise<readonly LevelReport[]> {
+    return this.#probe();
+  }
+
+  /** The blank image of the writable layer: by far the slowest part where it is not there yet. */
+  async prepare(order: StartOrder): Promise<void> {
+    await this.#blank(order);
+  }
+
+  async start(order: StartOrder, signal: AbortSignal): Promise<Handle> {
+    signal.throwIfAborted();
+    const folder = this.#folder(order.id);
+    const running = await this.#running(order);
+    if (running !== undefined) return running;
+    const user = await resolveUser(order.spec.user, order.lowers);
+    this.#checkMemory(order);
+    try {
+      const [record, blank] = await Promise.all([this.#write(order, folder, user), this.#blank(order)]);
+      await this.#deps.admit(order.spec.network);
+      const process = await this.#deps.helper.start(helperStart(this.#deps, order, folder, blank, user.uid));
+      return handleOf(record, this.#deps.flavour, process);
+    } catch (error) {
+      await this.#undo(order);
+      throw error instanceof RuntimeFailed ? startFailure(error, order.spec) : error;
+    }
+  }
+
+  async signal(handle: Handle, name: string): Promise<void> {
+    await this.#deps.helper.signal(handle, name);
+  }
+
+  async wait(handle: Handle, signal: AbortSignal): Promise<Exit> {
+    const { promise, resolve, reject } = Promise.withResolvers<Exit>();
+    const off = this.onExit((target, exit) => {
+      if (target.id === handle.id && target.incarnation === handle.incarnation) resolve(exit);
+    });
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      if (signal.aborted) onAbort();
+      const entry = await this.#entry(handle);
+      if (entry?.phase === 'exited' && entry.exit !== undefined) resolve(entry.exit);
+      if (entry === undefined) reject(new ArcError('wrong_state', `${handle.id} is not held by this node`));
+      return await promise;
+    } finally {
+      off();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async recover(): Promise<readonly Found[]> {
+    const entries = await this.#deps.helper.list();
+    const found = await Promise.all(entries.map((entry) => this.#recoverOne(entry)));
+    return found.filter((one) => one !== undefined);
+  }
+
+  async stop(target: Target): Promise<void> {
+    await this.#deps.helper.stop(target);
+    await rm(this.#folder(target.id).state, { recursive: true, force: true });
+  }
+
+  async destroy(target: Target): Promise<void> {
+    await this.#deps.helper.destroy(target);
+    this.#deps.records.forget(target.id);
+  }
+
+  onExit(listener: (target: Target, exit: Exit) => void): () => void {
+    return this.#deps.helper.onExit(listener);
+  }
+
+  async exec(handle: Handle, id: string, order: ExecOrder): Promise<ExecStream> {
+    const { folder, record } = await this.#held(handle);
+    const user = await resolveUser(order.user ?? record.spec.user, record.lowers);
+    const paths = execPaths(this.#deps, folder, id);
+    const process = execProcess(record.spec, order, user, this.#deps.limits);
+    await this.#writeReadable(paths.process, JSON.stringify(process), record.slot);
+    try {
+      return await this.#deps.helper.exec(handle, helperExec(this.#deps, record, folder, handle.pid, id, order));
+    } catch (error) {
+      throw error instanceof RuntimeFailed ? execFailure(error, order.command) : error;
+    } finally {
+      await rm(paths.process, { force: true });
+    }
+  }
+
+  join(handle: Handle, id: string): Promise<ExecStream> {
+    return this.#deps.helper.join(handle, id);
+  }
+
+  execs(handle: Handle): Promise<readonly ExecInfo[]> {
+    return this.#deps.helper.execs(handle);
+  }
+
+  signalExec(handle: Handle, id: string, name: string): Promise<void> {
+    return this.#deps.helper.signalExec(handle, id, name);
+  }
+
+  files(handle: Handle): Promise<FileSession> {
+    const root = this.#deps.flavour.filesRoot === 'sandbox' ? '/' : this.#deps.rootMount;
+    return this.#deps.helper.files(handle, root);
+  }
+
+  /** Without what only the log's keeper knows: `logBytes` and `logDropped` are filled in by the agent. */
+  async stats(handle: Handle): Promise<RawStats> {
+    const { record } = await this.#held(handle);
+    const [usage, traffic] = await Promise.all([
+      readUsage(this.#deps.helper.cgroupPaths(handle.id)),
+      readTraffic(record.hostInterface),
+    ]);
+    return { ...usage, ...traffic, logBytes: 0, logDropped: 0 };
+  }
+
+  async processes(handle: Handle): Promise<readonly ProcessInfo[]> {
+    const pids = await readPids(this.#deps.helper.cgroupPaths(handle.id));
+    return await processList(pids, this.#deps.plan.ids(handle.slot).hostBase, readProc);
+  }
+
+  #folder(id: string): SandboxFolder {
+    return sandboxFolder(this.#deps.sandboxesDir, id);
+  }
+
+  async #entry(target: Target): Promise<HelperEntry | undefined> {
+    const entries = await this.#deps.helper.list();
+    return entries.find((entry) => entry.id === target.id && entry.incarnation === target.incarnation);
+  }
+
+  async #running(target: Target): Promise<Handle | undefined> {
+    const record = await this.#deps.records.read(this.#folder(target.id).record, target);
+    if (record === undefined) return undefined;
+    const entry = await this.#entry(target);
+    return entry?.phase === 'running' ? handleOf(record, this.#deps.flavour, entry) : undefined;
+  }
+
+  async #recoverOne(entry: HelperEntry): Promise<Found | undefined> {
+    const target = { id: entry.id, incarnation: entry.incarnation };
+    const record = await this.#deps.records.read(this.#folder(entry.id).record, target);
+    if (record?.runtime !== this.#deps.flavour.name) return undefined;
+    if (entry.phase === 'partial') {
+      return { phase: 'partial', target, slot: entry.slot };
+    }
+    const handle = handleOf(record, this.#deps.flavour, entry);
+    if (entry.phase === 'running') return { phase: 'running', handle };
+    return { phase: 'exited', handle, exit: entry.exit ?? UNKNOWN_EXIT };
+  }
+
+  async #held(handle: Handle): Promise<{ folder: SandboxFolder; record: SandboxRecord }> {
+    const folder = this.#folder(handle.id);
+    const record = await this.#deps.records.read(folder.record, handle);
+    if (record === undefined) {
+      throw new ArcError('wrong_state', `${handle.id} is not running in this incarnation`);
+    }
+    return { folder, record };
+  }
+
+  #checkMemory(order: StartOrder): void {
+    const least = this.#deps.flavour.memoryBytesMin;
+    if (order.spec.limits.memoryBytes >= least) return;
+    throw new ArcError('memory_too_small', `${this.name} can not start anything in less than ${least} bytes`);
+  }
+
+  async #blank(order: StartOrder) {
+    return order.spec.limits.diskKind === 'image'
+      ? await this.#deps.blanks.get(order.spec.limits.diskBytes)
+      : undefined;
+  }
+
+  async #write(order: StartOrder, folder: SandboxFolder, user: ResolvedUser): Promise<SandboxRecord> {
+    const { flavour, plan } = this.#deps;
+    const address = plan.address(order.slot);
+    const hostInterface = plan.hostInterface(order.slot, order.spec.network);
+    const record = recordOf(order, flavour.name, { address, hostInterface });
+    const config = configFor(this.#deps, order, startProcess(order.spec, user, this.#deps.limits));
+    await mkdir(folder.dir, { recursive: true, mode: FOLDER_MODE });
+    await Promise.all([
+      this.#deps.records.write(folder.record, record),
+      this.#writeReadable(folder.config, JSON.stringify(config), order.slot),
+      this.#makeState(folder, order.slot),
+      writeNames(folder.names, {
+        id: order.id,
+        address,
+        resolvers: order.spec.network === 'public' ? this.#deps.resolvers : [],
+        holdTmp: flavour.filesRoot === 'runtime',
+      }),
+    ]);
+    return record;
+  }
+
+  /** For the runtime only: root, or the sandbox's own root where the runtime runs as that. */
+  async #writeReadable(path: string, text: string, slot: number): Promise<void> {
+    await rm(path, { force: true });
+    await writeFile(path, text, { mode: PRIVATE_MODE, flag: 'wx' });
+    if (this.#deps.flavour.joins === 'paths') return;
+    const { hostBase } = this.#deps.plan.ids(slot);
+    await chown(path, hostBase, hostBase);
+  }
+
+  async #makeState(folder: SandboxFolder, slot: number): Promise<void> {
+    await chmod(folder.dir, FOLDER_MODE);
+    await rm(folder.state, { recursive: true, force: true });
+    if (this.#deps.flavour.joins === 'paths') return;
+    const { hostBase } = this.#deps.plan.ids(slot);
+    await mkdir(folder.state, { mode: 0o700 });
+    await chown(folder.state, hostBase, hostBase);
+  }
+
+  /** A failed first start leaves nothing; a failed later one leaves the writable layer of the incarnation before it. */
+  async #undo(order: StartOrder): Promise<void> {
+    const again = order.incarnation > 1 && !order.fresh;
+    await (again ? this.stop(order) : this.#removeAll(order)).catch((error: unknown) => {
+      this.#deps.log.warn(
+        { err: error, sandbox: order.id },
+        'a failed start could not be cleaned up; the sweep tries again',
+      );
+    });
+  }
+
+  async #removeAll(target: Target): Promise<void> {
+    await this.destroy(target);
+    const { dir } = this.#folder(target.id);
+    const left = await readdir(dir).catch(() => undefined);
+    if (left !== undefined) await rm(dir, { recursive: true, force: true });
+  }
+}
+
+const UNKNOWN_EXIT: Exit = { code: null, signal: null, oom: false, at: 0, note: 'how it ended is not known' };
