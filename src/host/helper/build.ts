@@ -1,0 +1,75 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ArcError } from '../../contract/errors.ts';
+
+const NATIVE_DIR = fileURLToPath(new URL('../../../native', import.meta.url));
+const FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Wno-format-truncation'];
+const RELEASE = ['-O2', '-D_FORTIFY_SOURCE=2', '-fstack-protector-strong', '-fPIE', '-pie'];
+const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
+const COMPILERS = ['cc', 'gcc', 'clang'];
+/** Of a compiler's complaint, as much as is shown. */
+const COMPLAINT_BYTES_MAX = 4_096;
+
+export interface BuildOptions {
+  readonly nativeDir?: string;
+  /** With the address and undefined-behaviour sanitizers, for tests. */
+  readonly sanitize?: boolean;
+  readonly compilers?: readonly string[];
+}
+
+/** The helper's binary, compiled when a source is newer than it. Throws ArcError host_unfit. */
+export async function buildHelper(options: BuildOptions = {}): Promise<string> {
+  const dir = options.nativeDir ?? NATIVE_DIR;
+  const sources = (await readdir(dir)).filter((name) => /\.[ch]$/.test(name)).map((name) => join(dir, name));
+  const binary = join(dir, 'build', options.sanitize ? 'arc-node-sanitized' : 'arc-node');
+  const built = await modified(binary);
+  const newest = Math.max(...(await Promise.all(sources.map(modified))));
+  if (built > newest) return binary;
+  await mkdir(join(dir, 'build'), { recursive: true });
+  const fresh = `${binary}.${process.pid}`;
+  const flags = [...FLAGS, ...(options.sanitize ? SANITIZED : RELEASE)];
+  try {
+    await compile(options.compilers ?? COMPILERS, [...flags, '-o', fresh, ...sources.filter((s) => s.endsWith('.c'))]);
+    await rename(fresh, binary);
+  } finally {
+    await rm(fresh, { force: true });
+  }
+  return binary;
+}
+
+const modified = (path: string): Promise<number> =>
+  stat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  );
+
+async function compile(compilers: readonly string[], argv: readonly string[]): Promise<void> {
+  for (const compiler of compilers) {
+    const result = await run(compiler, argv);
+    if (result === 'missing') continue;
+    if (result.code === 0) return;
+    throw new ArcError('host_unfit', `the node helper could not be compiled: ${result.complaint}`, {
+      hint: 'Install a compiler and its headers: apt-get install gcc libc6-dev',
+    });
+  }
+  throw new ArcError('host_unfit', 'there is no C compiler to build the node helper with', {
+    hint: 'Install one: apt-get install gcc libc6-dev',
+  });
+}
+
+function run(
+  program: string,
+  argv: readonly string[],
+): Promise<'missing' | { code: number | null; complaint: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(program, argv, { stdio: ['ignore', 'ignore', 'pipe'] });
+    let complaint = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      complaint = (complaint + text).slice(0, COMPLAINT_BYTES_MAX);
+    });
+    child.once('error', () => resolve('missing'));
+    child.once('close', (code) => resolve({ code, complaint }));
+  });
+}

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { open, stat } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { ArcError } from '../../contract/errors.ts';
+import type { Clock } from '../../kit/clock.ts';
+import type { Logger } from '../../kit/logger.ts';
+import { HelperClient } from './client.ts';
+
+/** Exit code of a helper that found another one holding the lock. */
+const EXIT_RUNNING = 75;
+/** Of the helper's own few words; begun anew beyond that. */
+const LOG_BYTES_MAX = 1_048_576;
+/** Longest path of a unix socket. */
+const SOCKET_PATH_BYTES_MAX = 107;
+const COMPLAINT_BYTES_MAX = 2_048;
+
+export interface SuperviseOptions {
+  readonly binary: string;
+  readonly dataDir: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Further arguments, such as `--cgroup v1=DIR` in tests. */
+  readonly extraArgs?: readonly string[];
+}
+
+/** The helper for this data folder: found running, or started; and started again, at once, whenever it is lost. */
+export async function superviseHelper(options: SuperviseOptions): Promise<HelperClient> {
+  const socket = join(options.dataDir, 'helper.sock');
+  if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX) {
+    throw new ArcError('invalid_config', `the data folder's path is too long for a socket in it: ${options.dataDir}`);
+  }
+  const ensure = async () => {
+    if (!(await answers(socket))) await startHelper(options, socket);
+  };
+  const client = new HelperClient({ socket, clock: options.clock, logger: options.logger, ensure });
+  try {
+    await client.connect();
+    return client;
+  } catch (error) {
+    await client[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(socket);
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
+async function startHelper(options: SuperviseOptions, socket: string): Promise<void> {
+  const lock = join(options.dataDir, 'helper.lock');
+  const logPath = join(options.dataDir, 'helper.log');
+  const large = await stat(logPath).then(
+    ({ size }) => size > LOG_BYTES_MAX,
+    () => false,
+  );
+  const log = await open(logPath, large ? 'w' : 'a', 0o600);
+  try {
+    const argv = ['--data', options.dataDir, '--socket', socket, '--lock', lock, ...(options.extraArgs ?? [])];
+    const { size: before } = await log.stat();
+    const code = await new Promise<number | null>((resolve, reject) => {
+      const child = spawn(options.binary, argv, { stdio: ['ignore', 'ignore', log.fd], env: {}, cwd: '/' });
+      child.once('error', reject);
+      child.once('exit', resolve);
+    });
+    if (code === 0 || code === EXIT_RUNNING) return;
+    throw new ArcError('host_unfit', `the node helper could not start: ${await said(logPath, before)}`);
+  } finally {
+    await log.close();
+  }
+}
+
+async function said(path: string, from: number): Promise<string> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(COMPLAINT_BYTES_MAX), 0, COMPLAINT_BYTES_MAX, from);
+    return buffer.toString('utf8', 0, bytesRead).trim() || 'it said nothing';
+  } finally {
+    await file.close();
+  }
+}
