@@ -178,6 +178,8 @@ class BuiltInEdge implements Edge, ForwardContext {
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    // Node drops what follows in the same packet as an upgrade that wasn't taken; closing says so to the client.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
     try {
       new Forward(this, this.#admit(request, response, expectsContinue)).start();
     } catch (error) {

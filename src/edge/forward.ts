@@ -54,6 +54,7 @@ export class Forward implements Exchange {
   #retried = false;
   #headSent = false;
   #flushed = false;
+  #endsByClose = false;
   #over = false;
   /** The last piece of body, kept back until it is known whether it ends the response: one write instead of two. */
   #pending: Buffer | undefined;
@@ -158,9 +159,10 @@ export class Forward implements Exchange {
   }
 
   onHead(head: ResponseHead): void {
-    const { response } = this.#call;
+    const { request, response } = this.#call;
     this.#cancelContinue?.();
     this.#headSent = true;
+    this.#endsByClose = request.httpVersionMinor === 0 && head.length < 0;
     const headers = head.hasCookie || head.hasLocation ? this.#scoped(head.headers) : head.headers;
     if (head.length >= 0 && head.status !== 204) headers.push('Content-Length', String(head.length));
     if (this.#call.destination.prefix !== '') headers.push('Content-Security-Policy', SHARED_ORIGIN_POLICY);
@@ -267,7 +269,8 @@ export class Forward implements Exchange {
       return;
     }
     // Towards a client that takes the end of the connection for the end of the body, only a reset says that it is not.
-    response.socket?.resetAndDestroy();
+    if (this.#endsByClose) response.socket?.resetAndDestroy();
+    else response.socket?.destroy();
   }
 
   /** Nobody takes the rest of the body any more; it is read and thrown away, so that the client gets to the answer. */
