@@ -135,7 +135,7 @@ export async function diskBytes(folder: string): Promise<number> {
 }
 
 /** Node has no syncfs; coreutils' `sync -f` does it in one call. Where it is missing the content is merely less safe. */
-async function syncFileSystem(folder: string): Promise<void> {
+export async function syncFileSystem(folder: string): Promise<void> {
   const child = spawn('sync', ['-f', folder], { stdio: 'ignore', env: { PATH: '/usr/bin:/bin' } });
   await Promise.race([once(child, 'close'), once(child, 'error')]).catch(() => {});
 }
