@@ -36,6 +36,8 @@ export const ACCESS = {
   'PUT /v1/sandboxes/:id/files': 'sandboxes:write',
   'POST /v1/sandboxes/:id/files': 'sandboxes:write',
   'DELETE /v1/sandboxes/:id/files': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/files/list': 'sandboxes:read',
+  'GET /v1/sandboxes/:id/files/stat': 'sandboxes:read',
   'GET /v1/sandboxes/:id/files/tar': 'sandboxes:read',
   'PUT /v1/sandboxes/:id/files/tar': 'sandboxes:write',
   'GET /v1/templates': 'templates:read',

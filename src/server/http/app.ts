@@ -28,8 +28,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     access?: Access;
-    /** The handler reads the body itself, chunk by chunk. */
-    streamedBody?: boolean;
+    /** The handler reads the body itself, chunk by chunk; the media type that the description names, or `none`. */
+    streamedBody?: string;
   }
 }
 
@@ -54,6 +54,6 @@ export function answer(description: string, schema: TSchema): TSchema {
   return { description, content: { 'application/json': { schema } } } as unknown as TSchema;
 }
 
-export function noContent(reply: FastifyReply): FastifyReply {
-  return reply.code(204).send();
+export function noContent(reply: FastifyReply, status: 200 | 201 | 204 = 204): FastifyReply {
+  return reply.code(status).send();
 }

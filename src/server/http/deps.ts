@@ -59,3 +59,17 @@ export function sandboxUrls(options: {
     port: (id, port) => `${scheme}://${port}-${id}.${domain}${suffix()}`,
   };
 }
+
+/** Dependencies that are never called, for making the API's description. */
+export function nothingBehind(): ApiDeps {
+  const absent = new Proxy({} as never, {
+    get: (_, name) => () => {
+      throw new Error(`nothing is behind this API, and ${String(name)} was called`);
+    },
+  });
+  return {
+    ...{ sandboxes: absent, templates: absent, keys: absent, clock: absent, rng: absent, logger: absent, urls: absent },
+    config: { host: '127.0.0.1', port: 0, hostNames: [], plainHttpBeyondLoopback: false, version: '0' },
+    readiness: () => ({ ready: false }),
+  };
+}

@@ -22,7 +22,15 @@ export function execRoutes(app: App, context: ApiContext): void {
     const summary = kind === 'exec' ? 'Run a command over a WebSocket' : 'A terminal over a WebSocket';
     app.get(
       `/v1/sandboxes/:id/${kind}`,
-      { exposeHeadRoute: false, schema: { tags, summary, params: SandboxParams } },
+      {
+        exposeHeadRoute: false,
+        schema: {
+          tags,
+          summary,
+          params: SandboxParams,
+          response: { 101: { description: 'The protocol of contract/stream.ts' } },
+        },
+      },
       async () => {
         throw new ArcError('upgrade_required', `${kind} is spoken to over a WebSocket, see docs`);
       },
@@ -52,7 +60,7 @@ export function execRoutes(app: App, context: ApiContext): void {
         summary: 'Send a signal to a command',
         params: Type.Object({ ...SandboxParams.properties, exec: Type.String() }, { additionalProperties: false }),
         body: SignalRequest,
-        response: { 204: Type.Null() },
+        response: { 204: Type.Null({ description: 'Done' }) },
       },
     },
     async (request, reply) => {

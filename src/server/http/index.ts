@@ -1,10 +1,14 @@
 import type { AddressInfo } from 'node:net';
 import { ArcError } from '../../contract/errors.ts';
 import type { ApiContext, App } from './app.ts';
-import type { ApiDeps } from './deps.ts';
+import { type ApiDeps, nothingBehind } from './deps.ts';
+import { describeApi, showDocs } from './docs.ts';
+import { eventRoutes } from './events.ts';
 import { execSockets } from './exec-socket.ts';
 import { execRoutes } from './execs.ts';
+import { fileRoutes } from './files.ts';
 import { HostNames, isLoopback } from './hosts.ts';
+import { keyRoutes } from './keys.ts';
 import { DRAIN_MS } from './limits.ts';
 import { Live } from './live.ts';
 import { logRoutes } from './logs.ts';
@@ -12,7 +16,9 @@ import { Metrics } from './metrics.ts';
 import { sandboxRoutes } from './sandboxes.ts';
 import { addHooks, makeServer } from './server.ts';
 import { Sockets } from './sockets.ts';
+import { statsRoutes } from './stats.ts';
 import { systemRoutes } from './system.ts';
+import { templateRoutes } from './templates.ts';
 
 export { type ApiConfig, type ApiDeps, type Readiness, type SandboxUrls, sandboxUrls } from './deps.ts';
 
@@ -32,17 +38,34 @@ export function createApi(deps: ApiDeps): Api {
   const context: ApiContext = { deps, live, metrics, sockets };
   const app = makeServer(deps);
   addHooks(app, context, hosts);
+  describeApi(app);
   app.register(async (scope) => addRoutes(scope.withTypeProvider(), context));
   sockets.attach(app.server);
   return { server: app, listen: () => listen(app, deps), close: () => close(app, context) };
 }
 
-function addRoutes(app: App, context: ApiContext): void {
+async function addRoutes(app: App, context: ApiContext): Promise<void> {
   systemRoutes(app, context);
   sandboxRoutes(app, context);
   execRoutes(app, context);
   execSockets(context);
   logRoutes(app, context);
+  // A scope of its own, since only there bodies are content and not JSON.
+  app.register(async (scope) => fileRoutes(scope.withTypeProvider(), context));
+  statsRoutes(app, context);
+  templateRoutes(app, context);
+  keyRoutes(app, context);
+  eventRoutes(app, context);
+  await showDocs(app);
+}
+
+/** The OpenAPI document as `/openapi.json` gives it, made without a server or anything behind it. */
+export async function generateOpenapi(): Promise<Record<string, unknown>> {
+  const { server } = createApi(nothingBehind());
+  await server.ready();
+  const document: unknown = JSON.parse(JSON.stringify(server.swagger()));
+  await server.close();
+  return document as Record<string, unknown>;
 }
 
 async function listen(app: App, { config }: ApiDeps): Promise<{ host: string; port: number }> {

@@ -45,6 +45,10 @@ export const HEARTBEAT_MS = 15_000;
 /** How soon a browser's EventSource should come back. */
 export const SSE_RETRY_MS = 1_000;
 
+/** How long, and how much, a refused upload is still read so that its answer arrives. */
+export const LINGER_MS = 1_000;
+export const LINGER_BYTES_MAX = 16 * 1_048_576;
+
 export const PATH_BYTES_MAX = 4_096;
 export const NAME_BYTES_MAX = 255;
 export const LISTING_ENTRIES_MAX = 100_000;

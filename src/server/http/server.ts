@@ -102,7 +102,7 @@ function refuseDraining(request: FastifyRequest, reply: { header(name: string, v
 /** A JSON body that trickles in holds a connection and a buffer; it has a deadline. Uploads have an idle limit of their own. */
 function bodyDeadline(app: App, deps: ApiDeps): void {
   app.addHook('preParsing', async (request, _reply, payload) => {
-    if (request.routeOptions.config.streamedBody === true) return payload;
+    if (request.routeOptions.config.streamedBody !== undefined) return payload;
     const cancel = deps.clock.after(limits.BODY_READ_MS_MAX, () => {
       if (!request.raw.complete) {
         payload.destroy(

@@ -25,8 +25,16 @@ export function systemRoutes(app: App, context: ApiContext): void {
       return { status: 'ready' };
     },
   );
-  app.get('/metrics', { schema: { tags, summary: 'Counts and durations for Prometheus' } }, async (_, reply) =>
-    reply.type(context.metrics.registry.contentType).send(await context.metrics.registry.metrics()),
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        tags,
+        summary: 'Counts and durations for Prometheus',
+        response: { 200: { description: 'Prometheus text', content: { 'text/plain': { schema: Type.String() } } } },
+      },
+    },
+    async (_, reply) => reply.type(context.metrics.registry.contentType).send(await context.metrics.registry.metrics()),
   );
   app.get(
     '/v1/info',
