@@ -122,10 +122,13 @@ const BREAKAGES: readonly Breakage[] = [
   },
   {
     check: 'kernel.apparmor-userns',
-    when: 'AppArmor restricts them',
+    when: 'AppArmor restricts a plain user',
     status: 'warn',
     says: /restricted/,
-    breakIt: file('/proc/sys/kernel/apparmor_restrict_unprivileged_userns', '1\n'),
+    breakIt: (machine) => {
+      user(machine);
+      machine.files['/proc/sys/kernel/apparmor_restrict_unprivileged_userns'] = '1\n';
+    },
   },
   {
     check: 'kernel.overlay',

@@ -29,7 +29,7 @@ export const clockChecks: readonly Check[] = [
       const now = probe.now();
       const shown = new Date(now).toISOString();
       if (now < EARLIEST_MS) return fail(shown);
-      const written = ['arc.db', 'arc.db-wal', 'config.yaml'].map(
+      const written = ['lock.db', 'arc.db', 'arc.db-wal', 'setup.json'].map(
         (name) => probe.stat(join(dataDir, name))?.mtimeMs ?? 0,
       );
       const newest = Math.max(...written);

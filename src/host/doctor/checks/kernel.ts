@@ -44,11 +44,12 @@ export const kernelChecks: readonly Check[] = [
   {
     id: 'kernel.apparmor-userns',
     title: 'AppArmor and user namespaces',
-    cost: 'programs in a sandbox can not make user namespaces of their own, as some browsers do for their own sandbox',
-    fix: 'Nothing need be done. To allow it: sysctl kernel.apparmor_restrict_unprivileged_userns=0',
+    cost: 'who is not root can not make a sandbox here; root can',
+    fix: 'Run Arc as root, or: sysctl kernel.apparmor_restrict_unprivileged_userns=0',
     look: (probe) => {
       const restricted = readNumber(probe, '/proc/sys/kernel/apparmor_restrict_unprivileged_userns') === 1;
-      return restricted ? warn('unprivileged ones are restricted') : ok('not restricted');
+      if (!restricted) return ok('not restricted');
+      return probe.machine.uid === 0 ? ok('restricted for others; not for root') : warn('restricted for this user');
     },
   },
   fileSystem('overlay', 'no sandbox can have a writable root over shared layers, so none is started'),
