@@ -6,11 +6,11 @@ import type { FastifyBaseLogger, FastifyInstance, FastifyReply, FastifyRequest }
 import type { TSchema } from 'typebox';
 import { ArcError } from '../../contract/errors.ts';
 import type { Caller } from '../service.ts';
-import type { Access } from './access.ts';
 import type { ApiDeps } from './deps.ts';
-import type { Live } from './live.ts';
+import type { Access } from './guard/access.ts';
 import type { Metrics } from './metrics.ts';
-import type { Sockets } from './sockets.ts';
+import type { Live } from './stream/live.ts';
+import type { Sockets } from './stream/sockets.ts';
 
 export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>;
 

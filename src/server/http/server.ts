@@ -3,16 +3,16 @@ import Fastify, { type FastifyRequest } from 'fastify';
 import type { TSchema } from 'typebox';
 import { ArcError } from '../../contract/errors.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
-import { accessOf } from './access.ts';
 import type { ApiContext, App } from './app.ts';
-import { authenticate } from './auth.ts';
-import { clientError } from './client-error.ts';
 import type { ApiDeps } from './deps.ts';
-import type { HostNames } from './hosts.ts';
-import { parseJson } from './json-body.ts';
+import { accessOf } from './guard/access.ts';
+import { authenticate } from './guard/auth.ts';
+import { clientError } from './guard/client-error.ts';
+import type { HostNames } from './guard/hosts.ts';
+import { parseJson } from './guard/json-body.ts';
+import { noRoute, sendProblem } from './guard/problems.ts';
+import { convertTexts, lazyCheck, refuse } from './guard/validate.ts';
 import * as limits from './limits.ts';
-import { noRoute, sendProblem } from './problems.ts';
-import { convertTexts, lazyCheck, refuse } from './validate.ts';
 
 /** The HTTP server with everything that holds for every route: bounds, hosts, keys, checks, errors, counts. */
 export function makeServer(deps: ApiDeps): App {

@@ -6,7 +6,7 @@ import { formatDuration, formatSize } from '../../contract/units.ts';
 import type { ExecInfo, FileStat, LogChunk, RawStats } from '../../engines/engine.ts';
 import type { EventRecord, KeyRecord, SandboxRecord, TemplateRecord } from '../service.ts';
 import type { SandboxUrls } from './deps.ts';
-import { encodeChunk } from './text.ts';
+import { encodeChunk } from './stream/text.ts';
 
 /** Records as code keeps them → documents as the API shows them: times RFC 3339, sizes with units, nothing internal. */
 

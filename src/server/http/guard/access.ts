@@ -1,0 +1,75 @@
+import type { Caller, Scope } from '../../service.ts';
+
+/**
+ * Who may call what. `public`: no key; `any`: any valid key; else a key with that scope, or `admin`. A route that is
+ * not in here can not be registered, so nothing is open by being forgotten.
+ */
+export type Access = Scope | 'public' | 'any';
+
+export const ACCESS = {
+  'GET /healthz': 'public',
+  'GET /readyz': 'public',
+  // Counts and durations only: no id, no owner, no label.
+  'GET /metrics': 'public',
+  'GET /openapi.json': 'public',
+  'GET /docs*': 'public',
+  'GET /v1/info': 'any',
+  'GET /v1/nodes': 'sandboxes:read',
+  'GET /v1/events': 'sandboxes:read',
+  'GET /v1/stats': 'sandboxes:read',
+  'POST /v1/sandboxes': 'sandboxes:write',
+  'GET /v1/sandboxes': 'sandboxes:read',
+  'GET /v1/sandboxes/:id': 'sandboxes:read',
+  'DELETE /v1/sandboxes/:id': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/extend': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/restart': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/reset': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/exec': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/exec': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/terminal': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/execs': 'sandboxes:read',
+  'POST /v1/sandboxes/:id/execs/:exec/signal': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/logs': 'sandboxes:read',
+  'GET /v1/sandboxes/:id/stats': 'sandboxes:read',
+  'GET /v1/sandboxes/:id/processes': 'sandboxes:read',
+  'GET /v1/sandboxes/:id/files': 'sandboxes:read',
+  'PUT /v1/sandboxes/:id/files': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/files': 'sandboxes:write',
+  'DELETE /v1/sandboxes/:id/files': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/files/list': 'sandboxes:read',
+  'GET /v1/sandboxes/:id/files/stat': 'sandboxes:read',
+  'GET /v1/sandboxes/:id/files/tar': 'sandboxes:read',
+  'PUT /v1/sandboxes/:id/files/tar': 'sandboxes:write',
+  'GET /v1/templates': 'templates:read',
+  'POST /v1/templates': 'templates:write',
+  'GET /v1/templates/:name': 'templates:read',
+  'DELETE /v1/templates/:name': 'templates:write',
+  'POST /v1/templates/prune': 'templates:write',
+  'GET /v1/keys': 'admin',
+  'POST /v1/keys': 'admin',
+  'DELETE /v1/keys/:id': 'admin',
+} as const satisfies Record<string, Access>;
+
+/** @returns undefined for a route that the table does not know; HEAD goes with GET. */
+export function accessOf(method: string, url: string): Access | undefined {
+  const verb = method === 'HEAD' ? 'GET' : method;
+  const table: Record<string, Access> = ACCESS;
+  return table[`${verb} ${url}`] ?? (verb === 'GET' && /^\/docs(\/|$)/.test(url) ? ACCESS['GET /docs*'] : undefined);
+}
+
+export function allows(caller: Caller, access: Access): boolean {
+  if (access === 'public' || access === 'any' || caller.scopes.includes('admin')) return true;
+  return caller.scopes.includes(access);
+}
+
+/** Methods that the table has for a path as it was asked for, for an honest 405. */
+export function methodsFor(path: string): readonly string[] {
+  const methods = new Set<string>();
+  for (const key of Object.keys(ACCESS)) {
+    const [method = '', pattern = ''] = key.split(' ');
+    const expression = pattern.replaceAll('*', '.*').replaceAll(/:[a-z]+/g, '[^/]+');
+    if (new RegExp(`^${expression}$`).test(path)) methods.add(method);
+  }
+  if (methods.has('GET')) methods.add('HEAD');
+  return [...methods].sort();
+}

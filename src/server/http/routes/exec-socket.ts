@@ -1,0 +1,187 @@
+import { ArcError } from '../../../contract/errors.ts';
+import { encodeId, ID_BYTES } from '../../../contract/ids.ts';
+import { ExecRequest } from '../../../contract/schemas/exec.ts';
+import {
+  ClientMessage as ClientMessageSchema,
+  JoinRequest,
+  TerminalRequest,
+} from '../../../contract/schemas/stream.ts';
+import { CHANNEL, type ClientMessage, type ServerMessage, STREAM_MESSAGE_BYTES_MAX } from '../../../contract/stream.ts';
+import type { EngineExecs, ExecOrder, ExecStream, Target } from '../../../engines/engine.ts';
+import type { ApiContext } from '../app.ts';
+import { checkTree } from '../guard/json-body.ts';
+import { lazyCheck, refuse } from '../guard/validate.ts';
+import { STDIN_QUEUE_BYTES } from '../limits.ts';
+import type { Channel, Message } from '../stream/channel.ts';
+import { execsOf, orderOf, terminalOrder } from './exec-order.ts';
+
+const checks = {
+  exec: lazyCheck(ExecRequest),
+  terminal: lazyCheck(TerminalRequest),
+  join: lazyCheck(JoinRequest),
+  message: lazyCheck(ClientMessageSchema),
+};
+
+/** `/exec` and `/terminal` as WebSockets. When the client goes, the program stays and can be joined again by its id. */
+export function execSockets({ deps, sockets }: ApiContext): void {
+  const { sandboxes, rng } = deps;
+  for (const kind of ['exec', 'terminal'] as const) {
+    sockets.add({
+      url: `/v1/sandboxes/:id/${kind}`,
+      check: async ({ caller, sandbox }) => {
+        await sandboxes.target(caller, sandbox);
+        execsOf(sandboxes.engine);
+      },
+      serve: async (channel, { caller, sandbox }, signal) => {
+        const first = parseText(await channel.first(signal));
+        const record = await sandboxes.target(caller, sandbox);
+        const target: Target = { id: record.id, incarnation: record.incarnation };
+        const execs = execsOf(sandboxes.engine);
+        const stream = await begin(execs, target, kind, first, encodeId('ex', rng.bytes(ID_BYTES)));
+        await using _ = stream;
+        await say(channel, { type: 'started', id: stream.id, sandbox: record.id, tty: stream.tty });
+        await talk(channel, stream, signal);
+      },
+    });
+  }
+}
+
+async function begin(
+  execs: EngineExecs,
+  target: Target,
+  kind: 'exec' | 'terminal',
+  first: unknown,
+  id: string,
+): Promise<ExecStream> {
+  if (typeof first === 'object' && first !== null && 'join' in first) {
+    const faults = checks.join(first, 'message');
+    if (faults.length > 0) throw refuse(faults);
+    return execs.join(target, String(first.join));
+  }
+  const faults = checks[kind](first, 'message');
+  if (faults.length > 0) throw refuse(faults);
+  if (kind === 'exec') {
+    if ((first as ExecRequest).stdin !== undefined) {
+      throw new ArcError('invalid_request', 'message.stdin: send input as binary messages instead');
+    }
+    return execs.start(target, id, orderOf(first as ExecRequest));
+  }
+  const order: ExecOrder = terminalOrder(first as Parameters<typeof terminalOrder>[0]);
+  return execs.start(target, id, order);
+}
+
+/** Both directions until the program ends or the client goes. */
+async function talk(channel: Channel, stream: ExecStream, signal: AbortSignal): Promise<void> {
+  const gone = new Promise<'gone'>((resolve) => {
+    if (signal.aborted) resolve('gone');
+    else signal.addEventListener('abort', () => resolve('gone'), { once: true });
+  });
+  let fault: (error: unknown) => void = () => {};
+  const broken = new Promise<never>((_, reject) => {
+    fault = reject;
+  });
+  broken.catch(() => {});
+  stream.exit.catch(() => {});
+  const input = new Input(channel, stream, fault);
+  channel.listen((message) => input.take(message));
+  const ended = await Promise.race([sendOutput(channel, stream), gone, broken]);
+  if (ended === 'gone') throw signal.reason;
+  const { timedOut, ...exit } = await stream.exit;
+  await say(channel, { type: 'exit', exit, timedOut });
+}
+
+async function sendOutput(channel: Channel, stream: ExecStream): Promise<'ended'> {
+  for await (const chunk of stream.output) {
+    const piece = STREAM_MESSAGE_BYTES_MAX - 1;
+    for (let from = 0; from < chunk.data.length; from += piece) {
+      const data = chunk.data.subarray(from, from + piece);
+      const message = new Uint8Array(data.length + 1);
+      message[0] = CHANNEL[chunk.stream];
+      message.set(data, 1);
+      await channel.send(message);
+    }
+  }
+  return 'ended';
+}
+
+/** What comes from the client: input in order and bounded; signals and sizes at once, past input that waits. */
+class Input {
+  readonly #channel: Channel;
+  readonly #stream: ExecStream;
+  readonly #fault: (error: unknown) => void;
+  readonly #queue: (Uint8Array | 'end')[] = [];
+  #queued = 0;
+  #writing = false;
+
+  constructor(channel: Channel, stream: ExecStream, fault: (error: unknown) => void) {
+    this.#channel = channel;
+    this.#stream = stream;
+    this.#fault = fault;
+  }
+
+  take(message: Message): void {
+    try {
+      if (message.bytes !== undefined) this.#takeBytes(message.bytes);
+      else this.#takeCommand(parseText(message));
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  #takeBytes(bytes: Buffer): void {
+    if (bytes[0] !== CHANNEL.stdin)
+      throw new ArcError('invalid_request', 'binary messages begin with the byte 0 (input)');
+    if (bytes.length > 1) this.#enqueue(bytes.subarray(1));
+  }
+
+  #takeCommand(value: unknown): void {
+    const faults = checks.message(value, 'message');
+    if (faults.length > 0) throw refuse(faults);
+    const message = value as ClientMessage;
+    // The program may end at the very moment; that is told by its exit.
+    if (message.type === 'signal') this.#stream.signal(message.signal).catch((error) => this.#ifWorded(error));
+    else if (message.type === 'resize') this.#stream.resize(message.cols, message.rows).catch(() => {});
+    else this.#enqueue('end');
+  }
+
+  #ifWorded(error: unknown): void {
+    if (error instanceof ArcError && error.code === 'invalid_request') this.#fault(error);
+  }
+
+  #enqueue(item: Uint8Array | 'end'): void {
+    this.#queue.push(item);
+    this.#queued += item === 'end' ? 0 : item.length;
+    if (this.#queued > STDIN_QUEUE_BYTES) this.#channel.pause();
+    if (!this.#writing) void this.#drain();
+  }
+
+  async #drain(): Promise<void> {
+    this.#writing = true;
+    for (let item = this.#queue.shift(); item !== undefined; item = this.#queue.shift()) {
+      try {
+        await (item === 'end' ? this.#stream.closeStdin() : this.#stream.write(item));
+      } catch {
+        // It reads no more. What is still sent to it is dropped, as a pipe would.
+      }
+      this.#queued -= item === 'end' ? 0 : item.length;
+      if (this.#queued <= STDIN_QUEUE_BYTES / 2) this.#channel.resume();
+    }
+    this.#writing = false;
+  }
+}
+
+function parseText(message: Message): unknown {
+  if (message.text === undefined) throw new ArcError('invalid_request', 'the first message must be text');
+  let value: unknown;
+  try {
+    value = JSON.parse(message.text);
+  } catch (cause) {
+    throw new ArcError('invalid_request', 'the message is not valid JSON', { cause });
+  }
+  checkTree(value);
+  return value;
+}
+
+function say(channel: Channel, message: ServerMessage): Promise<void> {
+  return channel.send({ ...message });
+}

@@ -1,0 +1,67 @@
+import { Type } from 'typebox';
+import { ArcError } from '../../../contract/errors.ts';
+import { Info, NodeView } from '../../../contract/schemas/admin.ts';
+import { type ApiContext, type App, answer, callerOf } from '../app.ts';
+import { items } from './query.ts';
+
+const tags = ['system'];
+
+/** Health, readiness, metrics, and what this server is. */
+export function systemRoutes(app: App, context: ApiContext): void {
+  const { sandboxes, readiness, urls, config } = context.deps;
+  const status = Type.Object({ status: Type.String(), detail: Type.Optional(Type.String()) });
+
+  app.get(
+    '/healthz',
+    { schema: { tags, summary: 'The server answers', response: { 200: answer('It does', status) } } },
+    async () => ({ status: 'ok' }),
+  );
+  app.get(
+    '/readyz',
+    { schema: { tags, summary: 'The server can do its work', response: { 200: answer('It can', status) } } },
+    async () => {
+      const { ready, detail } = readiness();
+      if (!ready) throw new ArcError('unavailable', detail ?? 'the server is starting');
+      return { status: 'ready' };
+    },
+  );
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        tags,
+        summary: 'Counts and durations for Prometheus',
+        response: { 200: { description: 'Prometheus text', content: { 'text/plain': { schema: Type.String() } } } },
+      },
+    },
+    async (_, reply) => reply.type(context.metrics.registry.contentType).send(await context.metrics.registry.metrics()),
+  );
+  app.get(
+    '/v1/info',
+    { schema: { tags, summary: 'What this server is, and who the key is', response: { 200: answer('It', Info) } } },
+    async (request): Promise<Info> => {
+      const { owner, scopes } = callerOf(request);
+      const { name, capabilities } = sandboxes.engine;
+      return {
+        version: config.version,
+        domain: urls.domain,
+        edge: urls.edge(),
+        engine: name,
+        capabilities: { ...capabilities },
+        owner,
+        scopes: [...scopes],
+      };
+    },
+  );
+  app.get(
+    '/v1/nodes',
+    {
+      schema: {
+        tags,
+        summary: 'The machines and their levels',
+        response: { 200: answer('All', items('NodeList', NodeView)) },
+      },
+    },
+    async () => ({ items: await sandboxes.nodes() }),
+  );
+}
