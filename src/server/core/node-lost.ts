@@ -13,6 +13,9 @@ export async function nodeLost(
   found: Versioned,
   what: 'recreate' | 'node-lost',
 ): Promise<boolean> {
+  // Its address may be somebody else's already: the route goes before anything that may fail.
+  const { address: _lost, ...route } = routeOf(found.row);
+  await core.router.set(route);
   if (what === 'node-lost') {
     const error = new ArcError('start_failed', DETAIL);
     await ending.fail(found, { reason: 'node-lost', detail: DETAIL }, error);

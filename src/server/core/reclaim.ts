@@ -12,6 +12,9 @@ import type { Retention } from './retention.ts';
 import { routeOf, type SandboxRow, type Versioned } from './row.ts';
 import type { Starter } from './starter.ts';
 
+/** Steps for sandboxes that are not up any more, whatever their rows still say. */
+const LOST: readonly PlanStep['do'][] = ['exit', 'recreate', 'node-lost'];
+
 /**
  * Makes the store and the engine agree: once when Arc starts, then at intervals, and when the engine says that it lost
  * sight. Everything it does is decided again from the newest row by whoever holds the sandbox's lane.
@@ -33,15 +36,13 @@ export class Reclaimer {
     this.#retention = parts.retention;
   }
 
-  /** Routes first: what ran when Arc went down is reachable before anything else is looked at. */
+  /** What is known is said at once: that it starts, or is gone and why. Where it is, only the engine says: see `pass`. */
   async restoreRoutes(): Promise<void> {
-    const { rows, router, time } = this.#core;
-    const sameBoot = time.beats.some((beat) => beat.boot === time.now.boot);
+    const { rows, router } = this.#core;
     for await (const page of rows.all('live')) {
       for (const { row } of page) {
-        const route = routeOf(row);
-        // After a restart of the machine an address of before says nothing.
-        if (sameBoot || route.address === undefined) await router.set(route);
+        const { address: _unsure, ...route } = routeOf(row);
+        await router.set(route);
         this.#expiry.arm(row);
       }
     }
@@ -67,8 +68,8 @@ export class Reclaimer {
     const { clock, closing, logger, options } = this.#core;
     for (const wait of backoff(RECLAIM_BACKOFF)) {
       try {
-        await this.#loadRemoved();
         await this.pass();
+        await this.#loadRemoved();
         break;
       } catch (error) {
         logger.error({ error }, 'the first look at what runs failed; trying again');
@@ -76,14 +77,14 @@ export class Reclaimer {
       }
     }
     reclaimed();
-    while (!closing.aborted) {
-      await this.#sleep(options.sweepMs);
+    for (let passes = 0; !closing.aborted; passes++) {
       try {
-        await this.pass();
+        if (passes > 0) await this.pass();
         await this.#retention.sweep();
       } catch (error) {
         if (!closing.aborted) logger.warn({ error }, 'a pass over store and engine failed; trying again');
       }
+      await this.#sleep(options.sweepMs);
     }
   }
 
@@ -99,9 +100,6 @@ export class Reclaimer {
       this.#retention.loadRemoved(page.map(({ row }) => row));
       for (const { row } of page) await this.#core.router.set(routeOf(row));
     }
-    await this.#retention.sweep().catch((error) => {
-      this.#core.logger.warn({ error }, 'old rows could not be forgotten yet');
-    });
   }
 
   /** One look: rows first, then the engine, so that whatever has no row is either an orphan or younger than the rows. */
@@ -113,17 +111,17 @@ export class Reclaimer {
     if (closing.aborted) return;
     this.#ending.noteHeld(new Set(held.map((thing) => thing.id)));
     const plan = reconcile([...live.values()].map(factsOf), held);
-    const quick = plan.filter((step) => ['adopt', 'exit', 'recreate', 'node-lost'].includes(step.do));
-    await eachLimited(quick, PASS_PARALLEL, (step) => this.#apply(step, held));
+    // What runs is reachable again before anything else is done about it.
+    const steps = (wanted: (step: PlanStep) => boolean) => plan.filter(wanted);
+    const apply = (some: readonly PlanStep[]) => eachLimited(some, PASS_PARALLEL, (step) => this.#apply(step, held));
+    await apply(steps((step) => step.do === 'adopt'));
+    await apply(steps((step) => LOST.includes(step.do)));
     // From here on every address that the store knows belongs to who has it.
     this.#starter.open();
-    await eachLimited(
-      plan.filter((step) => !quick.includes(step)),
-      PASS_PARALLEL,
-      (step) => this.#apply(step, held),
-    );
+    await apply(steps((step) => step.do !== 'adopt' && !LOST.includes(step.do)));
     await this.#tidy([...live.values()]);
-    await this.#syncRoutes(live);
+    const unsure = new Set(plan.filter((step) => LOST.includes(step.do)).map((step) => step.id));
+    await this.#syncRoutes(live, unsure);
   }
 
   async #apply(step: PlanStep, held: readonly Held[]): Promise<void> {
@@ -141,10 +139,8 @@ export class Reclaimer {
         else if (found && found.row.incarnation === step.incarnation) await this.#settle(step, found, held);
       });
     } catch (error) {
-      this.#core.logger.warn(
-        { sandbox: step.id, step: step.do, error },
-        'a step of a pass failed; the next one tries again',
-      );
+      const fields = { sandbox: step.id, step: step.do, error };
+      this.#core.logger.warn(fields, 'a step of a pass failed; the next one tries again');
     }
   }
 
@@ -225,7 +221,8 @@ export class Reclaimer {
     return { ...row, deadline: time.in(time.left(row.deadline)) };
   }
 
-  async #syncRoutes(live: ReadonlyMap<string, Versioned>): Promise<void> {
+  /** @param unsure those whose address may have another owner already; what ended them sets their routes. */
+  async #syncRoutes(live: ReadonlyMap<string, Versioned>, unsure: ReadonlySet<string>): Promise<void> {
     const { lanes, router, rows } = this.#core;
     const routes = new Map((await router.list()).map((route) => [route.id, route]));
     const kept = this.#retention.keptIds;
@@ -234,6 +231,7 @@ export class Reclaimer {
       .map(({ row }) => row.id);
     const unknown = [...routes.keys()].filter((id) => !live.has(id) && !kept.has(id));
     for (const id of [...off, ...unknown]) {
+      if (unsure.has(id)) continue;
       await lanes.tryRun(id, async () => {
         const found = await rows.read(id);
         await (found ? router.set(routeOf(found.row)) : router.forget(id));

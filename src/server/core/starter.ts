@@ -12,6 +12,11 @@ import { lastWords } from './last-words.ts';
 import { untilReady } from './readiness.ts';
 import { orderOf, routeOf, type SandboxRow, type Versioned } from './row.ts';
 
+/** Tries to end an earlier incarnation before its next one is given up. */
+const CLEAR_TRIES_MAX = 3;
+/** ms between them. */
+const CLEAR_RETRY_MS = 200;
+
 /** How a start comes to be done by us. */
 export interface Origin {
   /** The row as it was just written, so that it need not be read again. */
@@ -106,6 +111,8 @@ export class Starter {
     let found = origin.known ?? (await rows.read(id));
     if (!found || !isPending(found.row.state) || closing.aborted) return;
     if (await this.#ending.writeOverdueFailure(found)) return;
+    // What an earlier run left half-made is of an incarnation that is over; each try has its own.
+    if (origin.partial) found = await this.#nextTry(found);
     const job = this.#jobs.begin(id, found.row.incarnation);
     try {
       if (found.row.state === 'queued') {
@@ -113,7 +120,7 @@ export class Starter {
           row.state === 'queued' ? transition(row, 'starting', row.reason, this.#core.clock.now(), row.detail) : row,
         );
       }
-      await this.#clearEarlier(found.row, origin);
+      await this.#clearEarlier(found.row, job.cancel.signal);
       const placement = await this.#core.calls.create(orderOf(found.row), job.cancel.signal);
       await untilReady(this.#core, found.row, job);
       await this.#running(found, placement, origin);
@@ -124,12 +131,27 @@ export class Starter {
     }
   }
 
+  async #nextTry(found: Versioned): Promise<Versioned> {
+    const { incarnation } = found.row;
+    return await this.#core.rows.change(found, (row) =>
+      row.incarnation === incarnation ? { ...row, incarnation: incarnation + 1 } : row,
+    );
+  }
+
   /** A restart wants the writable layer of before, a reset does not. */
-  async #clearEarlier(row: SandboxRow, origin: Origin): Promise<void> {
-    const incarnation = origin.partial ? row.incarnation : row.incarnation - 1;
-    if (incarnation < 1) return;
-    const earlier = { id: row.id, incarnation };
-    await (row.fresh ? this.#core.calls.destroy(earlier) : this.#core.calls.stop(earlier));
+  async #clearEarlier(row: SandboxRow, signal: AbortSignal): Promise<void> {
+    if (row.incarnation === 1) return;
+    const { calls, clock } = this.#core;
+    const earlier = { id: row.id, incarnation: row.incarnation - 1 };
+    for (let tries = 1; ; tries++) {
+      try {
+        await (row.fresh ? calls.destroy(earlier) : calls.stop(earlier));
+        return;
+      } catch (error) {
+        if (tries >= CLEAR_TRIES_MAX) throw error;
+        await clock.sleep(CLEAR_RETRY_MS, signal);
+      }
+    }
   }
 
   async #running(found: Versioned, placement: Placement, origin: Origin): Promise<void> {
