@@ -218,6 +218,7 @@ static int listen_console(struct exec *e) {
   unlink(e->console);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0 || bind(fd, (void *)&a, sizeof a) || listen(fd, 1)) return fd >= 0 ? close(fd) : 0, -1;
+  chmod(e->console, 0666); /* runsc and runc are root of the sandbox only; its folder keeps others out */
   watch(&e->console_src, fd, EPOLLIN, on_console);
   return 0;
 }

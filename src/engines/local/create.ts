@@ -125,6 +125,7 @@ async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Fir
     resolvers: resolversFor(hostResolvConf),
     limits: { openFilesMax: openFilesMax(await readFile('/proc/self/limits', 'utf8').catch(() => '')) },
     arch: deps.arch,
+    run: deps.run,
     log: deps.log,
   };
 }

@@ -2,6 +2,7 @@ import type { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { NetworkPlan, NetworkPolicy } from '../../host/network/plan.ts';
 import type { Logger } from '../../kit/logger.ts';
+import type { Run } from '../../kit/run.ts';
 import type { Flavour } from './flavour.ts';
 import type { ProcessLimits } from './process.ts';
 import type { Records } from './record.ts';
@@ -22,6 +23,7 @@ export interface NodeParts {
   readonly limits: ProcessLimits;
   /** Node's name of the processor architecture. */
   readonly arch: string;
+  readonly run: Run;
   readonly log: Logger;
 }
 

@@ -12,6 +12,7 @@ export interface Flavour {
   readonly joins: 'paths' | 'entered';
   /** `false` for gVisor, whose own kernel answers the calls; the list would be of the wrong kernel. */
   readonly seccomp: boolean;
+  /** `runtime`: it stays as the parent of the sandbox, and its exit code is the sandbox's. A detached exec never does. */
   readonly follow: 'pid-file' | 'runtime';
   /** Memory and tasks of the runtime itself inside the sandbox's cgroup, on top of what the template gives the program. */
   readonly overhead: { readonly memoryBytes: number; readonly pidsFactor: number; readonly pids: number };
@@ -24,6 +25,11 @@ export interface Flavour {
   readonly note?: string;
   run(program: string, folder: SandboxFolder, id: string): readonly string[];
   exec(program: string, folder: SandboxFolder, id: string, exec: ExecFiles): readonly string[];
+  /** Where the host's signals and process list are not the sandbox's: how the runtime is asked instead. */
+  readonly asked?: {
+    kill(program: string, folder: SandboxFolder, id: string, signal: string): readonly string[];
+    ps(program: string, folder: SandboxFolder, id: string): readonly string[];
+  };
 }
 
 export interface ExecFiles {

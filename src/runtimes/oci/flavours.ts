@@ -116,11 +116,16 @@ export const runsc: Flavour = {
     program,
     ...runscRoot(folder),
     'exec',
+    '--detach',
     ...execFlags(files),
     '--process',
     files.process,
     id,
   ],
+  asked: {
+    kill: (program, folder, id, signal) => [program, ...runscRoot(folder), 'kill', id, signal],
+    ps: (program, folder, id) => [program, ...runscRoot(folder), 'ps', '--format', 'table', id],
+  },
 };
 
 function runscRoot(folder: SandboxFolder): readonly string[] {

@@ -104,16 +104,20 @@ export function helperExec(
     ...(order.tty && { console: paths.console }),
   };
   const exec = flavour.exec(deps.program, folder, record.id, files);
-  const ns = (kind: string) => `/proc/${pid}/ns/${kind}`;
   return {
     id: execId,
-    argv: flavour.joins === 'entered' ? entered(deps.nsenter, ns('user'), ns('net'), exec) : exec,
+    argv: flavour.joins === 'entered' ? enteredOf(deps, pid, exec) : exec,
     pidFile: paths.pidFile,
     ...(order.tty && { tty: order.tty, consoleSocket: paths.console }),
     ...(order.timeoutMs !== undefined && { timeoutMs: order.timeoutMs }),
     command: order.command,
-    follow: flavour.follow,
+    follow: 'pid-file',
   };
+}
+
+/** Into the namespaces of a sandbox that runs, by its first process. */
+export function enteredOf(deps: OciDeps, pid: number, argv: readonly string[]): readonly string[] {
+  return entered(deps.nsenter, `/proc/${pid}/ns/user`, `/proc/${pid}/ns/net`, argv);
 }
 
 /** `nsenter` becomes root of the user namespace on entering it. */

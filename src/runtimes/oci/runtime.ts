@@ -17,9 +17,10 @@ import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import type { OciDeps } from './deps.ts';
-import { execFailure, startFailure } from './failures.ts';
+import { clean, execFailure, startFailure } from './failures.ts';
+import { guestProcesses } from './guest-processes.ts';
 import { writeNames } from './names.ts';
-import { configFor, execPaths, helperExec, helperStart } from './orders.ts';
+import { configFor, enteredOf, execPaths, helperExec, helperStart } from './orders.ts';
 import { execProcess, startProcess } from './process.ts';
 import { handleOf, recordOf, type SandboxRecord } from './record.ts';
 import { type SandboxFolder, sandboxFolder } from './sandbox-folder.ts';
@@ -28,6 +29,7 @@ import { type ResolvedUser, resolveUser } from './users.ts';
 /** Others may pass through the folder (a runtime that is root of the sandbox only), nobody may list it. */
 const FOLDER_MODE = 0o711;
 const PRIVATE_MODE = 0o600;
+const ASK_TIMEOUT_MS = 10_000;
 
 /** One OCI program on one node. It decides what is to be done; the helper does it, the program isolates. */
 export class OciRuntime implements Runtime {
@@ -78,7 +80,9 @@ export class OciRuntime implements Runtime {
   }
 
   async signal(handle: Handle, name: string): Promise<void> {
-    await this.#deps.helper.signal(handle, name);
+    const { asked } = this.#deps.flavour;
+    if (asked === undefined) await this.#deps.helper.signal(handle, name);
+    else await this.#ask(handle, asked.kill(this.#deps.program, this.#folder(handle.id), handle.id, name));
   }
 
   async wait(handle: Handle, signal: AbortSignal): Promise<Exit> {
@@ -163,8 +167,21 @@ export class OciRuntime implements Runtime {
   }
 
   async processes(handle: Handle): Promise<readonly ProcessInfo[]> {
+    const { asked } = this.#deps.flavour;
+    if (asked !== undefined) {
+      return guestProcesses(await this.#ask(handle, asked.ps(this.#deps.program, this.#folder(handle.id), handle.id)));
+    }
     const pids = await readPids(this.#deps.helper.cgroupPaths(handle.id));
     return await processList(pids, this.#deps.plan.ids(handle.slot).hostBase, readProc);
+  }
+
+  /** Asks the runtime itself, as root of the sandbox and of nothing else. */
+  async #ask(handle: Handle, argv: readonly string[]): Promise<string> {
+    await this.#held(handle);
+    const options = { env: {}, timeoutMs: ASK_TIMEOUT_MS };
+    const result = await this.#deps.run(enteredOf(this.#deps, handle.pid, argv), options);
+    if (result.code === 0) return result.stdout;
+    throw new ArcError('wrong_state', `${this.name} refused: ${result.notStarted ?? clean(result.stderr)}`);
   }
 
   #folder(id: string): SandboxFolder {

@@ -1,0 +1,163 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeId } from '../../../src/contract/ids.ts';
+import type { ResolvedSpec } from '../../../src/contract/spec.ts';
+import type { LevelReport } from '../../../src/engines/engine.ts';
+import { Blanks } from '../../../src/host/disk/blanks.ts';
+import { buildHelper } from '../../../src/host/helper/build.ts';
+import type { HelperClient } from '../../../src/host/helper/client.ts';
+import { superviseHelper } from '../../../src/host/helper/supervise.ts';
+import { networkPlan } from '../../../src/host/network/plan.ts';
+import { silentLogger } from '../../../src/kit/logger.ts';
+import { realClock, realRng } from '../../../src/kit/real.ts';
+import { runProgram } from '../../../src/kit/run.ts';
+import type { OciDeps } from '../../../src/runtimes/oci/deps.ts';
+import { FLAVOURS, OciRuntime, Records } from '../../../src/runtimes/oci/index.ts';
+
+export const MIB = 1024 * 1024;
+
+/** Programs of busybox that the tests use inside. */
+const APPLETS =
+  'sh cat ls grep sleep id echo true false wget nc httpd dd env pwd kill ps uname head touch mkdir rm stat seq yes tr wc mount ln readlink hostname ulimit printf test cut sort nslookup ping';
+
+/** A root filesystem of one static program, and the probe beside it. */
+export function busyboxRoot(dir: string): string {
+  const root = join(dir, 'lower');
+  for (const folder of ['bin', 'etc', 'tmp', 'www', 'srv']) mkdirSync(join(root, folder), { recursive: true });
+  chmodSync(join(root, 'tmp'), 0o1777);
+  cpSync('/bin/busybox', join(root, 'bin/busybox'));
+  for (const name of APPLETS.split(' ')) {
+    if (!existsSync(join(root, 'bin', name))) symlinkSync('busybox', join(root, 'bin', name));
+  }
+  return root;
+}
+
+/** Compiles a C file of this folder, static, into the root. */
+export function addProgram(root: string, source: string, name: string): void {
+  const file = new URL(source, import.meta.url).pathname;
+  const built = spawnSync('gcc', ['-static', '-O1', '-o', join(root, 'bin', name), file], { encoding: 'utf8' });
+  if (built.status !== 0) throw new Error(`gcc: ${built.stderr}`);
+}
+
+export function specOf(
+  changes: Partial<ResolvedSpec> = {},
+  limits: Partial<ResolvedSpec['limits']> = {},
+): ResolvedSpec {
+  return {
+    template: 'test',
+    root: { kind: 'builtin', name: 'shell' },
+    command: ['/bin/sleep', '3600'],
+    env: {},
+    cwd: '/',
+    user: '0',
+    ports: [8080],
+    ready: { kind: 'none', timeoutMs: 10_000 },
+    limits: {
+      memoryBytes: 64 * MIB,
+      cpus: 1,
+      pids: 64,
+      openFiles: 512,
+      diskBytes: 16 * MIB,
+      diskKind: 'memory',
+      ...limits,
+    },
+    isolation: 'container',
+    capabilities: [],
+    network: 'none',
+    ttlMs: null,
+    afterReboot: 'fail',
+    logBytes: MIB,
+    ...changes,
+  };
+}
+
+export function newId(): string {
+  return encodeId('sb', realRng.bytes(10));
+}
+
+export function newExecId(): string {
+  return encodeId('ex', realRng.bytes(10));
+}
+
+/** A /16 that another test running beside this one will hardly have. */
+export function someRange(): string {
+  const [byte = 0] = realRng.bytes(1);
+  return `10.${64 + (byte % 128)}.0.0/16`;
+}
+
+export interface World extends AsyncDisposable {
+  readonly dir: string;
+  readonly lower: string;
+  readonly helper: HelperClient;
+  runtime(name: keyof typeof FLAVOURS): OciRuntime;
+  readonly deps: Omit<OciDeps, 'flavour' | 'program' | 'nsenter'>;
+}
+
+export const PROGRAMS = { crun: '/usr/bin/crun', runc: '/usr/sbin/runc', runsc: '/usr/bin/runsc' } as const;
+
+/** A node of its own: data folder, helper, address range. Nothing of it is left at the end. */
+export async function world(range = someRange()): Promise<World> {
+  const dir = await mkdtemp(join(tmpdir(), 'arcn-'));
+  await chmod(dir, 0o711);
+  for (const folder of ['sandboxes', 'root']) mkdirSync(join(dir, folder), { mode: 0o711 });
+  const lower = busyboxRoot(dir);
+  const helper = await superviseHelper({
+    binary: await buildHelper(),
+    dataDir: dir,
+    clock: realClock,
+    logger: silentLogger,
+  });
+  const deps = {
+    helper,
+    plan: networkPlan(range, dir, 1500),
+    admit: async () => {},
+    blanks: new Blanks({ dir: join(dir, 'blanks'), mkfs: '/usr/sbin/mkfs.ext4', run: runProgram }),
+    records: new Records(),
+    sandboxesDir: join(dir, 'sandboxes'),
+    rootMount: join(dir, 'root'),
+    resolvers: ['192.0.2.53'],
+    limits: { openFilesMax: 4096 },
+    arch: process.arch,
+    run: runProgram,
+    log: silentLogger,
+  };
+  return {
+    dir,
+    lower,
+    helper,
+    deps,
+    runtime: (name) =>
+      new OciRuntime(
+        { ...deps, flavour: FLAVOURS[name], program: PROGRAMS[name], nsenter: '/usr/bin/nsenter' },
+        async () => [{ level: FLAVOURS[name].level, available: true, note: 'not asked' } satisfies LevelReport],
+      ),
+    [Symbol.asyncDispose]: async () => {
+      for (const entry of await helper.list()) await helper.destroy(entry);
+      await helper.quit();
+      await helper[Symbol.asyncDispose]();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs a command inside and gives what it printed. */
+export async function inside(
+  runtime: OciRuntime,
+  handle: Parameters<OciRuntime['exec']>[0],
+  command: readonly string[],
+  options: { readonly user?: string; readonly cwd?: string; readonly stdin?: string } = {},
+) {
+  const { stdin, ...rest } = options;
+  const stream = await runtime.exec(handle, newExecId(), { command, env: {}, timeoutMs: 30_000, ...rest });
+  if (stdin !== undefined) await stream.write(Buffer.from(stdin));
+  await stream.closeStdin().catch(() => {}); // it may be over already
+  const parts: Record<'stdout' | 'stderr', Uint8Array[]> = { stdout: [], stderr: [] };
+  for await (const { stream: name, data } of stream.output) parts[name].push(data);
+  const exit = await stream.exit;
+  await stream[Symbol.asyncDispose]();
+  const text = (name: 'stdout' | 'stderr') => Buffer.concat(parts[name]).toString('utf8');
+  return { stdout: text('stdout'), stderr: text('stderr'), exit };
+}
