@@ -1,0 +1,42 @@
+/** A record of the journal, as the helper writes it (`native/PROTOCOL.md`). */
+export const RECORD_BYTES = 48;
+export const RECORD_DATA_BYTES_MAX = 65_536;
+const MAGIC = 0x4a435241;
+
+const STREAMS = ['stdout', 'stderr', 'arc'] as const;
+
+export interface RecordHeader {
+  readonly length: number;
+  readonly seq: number;
+  /** ms since the epoch, with a fraction. */
+  readonly time: number;
+  /** Bytes of all output before this record, kept or not. */
+  readonly offset: number;
+  /** Bytes lost just before this record, for want of space on the disk. */
+  readonly dropped: number;
+  readonly stream: (typeof STREAMS)[number];
+}
+
+/** The header at `at`, or undefined where no sound one is (yet). */
+export function readHeader(bytes: Buffer, at: number): RecordHeader | undefined {
+  if (bytes.length - at < RECORD_BYTES || bytes.readUInt32LE(at) !== MAGIC) return undefined;
+  const length = bytes.readUInt32LE(at + 4);
+  const stream = STREAMS[bytes.readUInt32LE(at + 40) - 1];
+  if (length > RECORD_DATA_BYTES_MAX || stream === undefined) return undefined;
+  if (bytes.readUInt32LE(at + 44) !== checksum(bytes, at)) return undefined;
+  return {
+    length,
+    seq: Number(bytes.readBigUInt64LE(at + 8)),
+    time: Number(bytes.readBigUInt64LE(at + 16)) / 1e6,
+    offset: Number(bytes.readBigUInt64LE(at + 24)),
+    dropped: Number(bytes.readBigUInt64LE(at + 32)),
+    stream,
+  };
+}
+
+/** FNV-1a over the header before the checksum. */
+function checksum(bytes: Buffer, at: number): number {
+  let hash = 2_166_136_261;
+  for (let i = at; i < at + RECORD_BYTES - 4; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 16_777_619);
+  return hash >>> 0;
+}
