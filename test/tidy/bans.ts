@@ -14,10 +14,11 @@ export interface Ban {
 const PROGRAM = /^src\/(?!.*\.test\.ts$).*\.ts$/;
 const EVERYWHERE = /^(src|test|bench|examples)\/.*\.ts$/;
 /**
- * The composition roots; where the real clocks are made; what starts the whole program for a test; and the one timer of
- * the SDK, which runs where there is no kit.
+ * The composition roots; where the real clocks are made; what starts the whole program for a test, and a folder's own
+ * tools for tests; and the one timer of the SDK, which runs where there is no kit.
  */
-const REAL = /^src\/(kit\/(real|boot)\.ts|main\/|testing\/(launch|fakes\/manual-clock)\.ts|sdk\/wait\.ts)/;
+const REAL =
+  /^src\/(kit\/(real|boot)\.ts|main\/|testing\/(launch|fakes\/manual-clock)\.ts|sdk\/wait\.ts|[a-z]+\/testing\/)/;
 /** This folder names what it bans. */
 const TIDY = /^test\/tidy\//;
 

@@ -344,8 +344,8 @@ const BREAKAGES: readonly Breakage[] = [
     check: 'network.neighbours',
     when: 'it is small',
     status: 'warn',
-    says: /1024 entries; 4000/,
-    breakIt: file('/proc/sys/net/ipv4/neigh/default/gc_thresh3', '1024\n'),
+    says: /256 entries/,
+    breakIt: file('/proc/sys/net/ipv4/neigh/default/gc_thresh3', '256\n'),
   },
   {
     check: 'network.conntrack',

@@ -43,12 +43,21 @@ export interface DoctorReport {
 }
 
 export async function runDoctor({ probe, facts, orphans }: DoctorDeps): Promise<DoctorReport> {
-  const checks: Result[] = [];
-  for (const check of CHECKS) checks.push(await runCheck(check, probe, facts));
+  const once = { ...facts, server: asOnce(facts.server), helper: asOnce(facts.helper) };
+  const checks: readonly Result[] = await Promise.all(CHECKS.map((check) => runCheck(check, probe, once)));
   const found = orphans === undefined ? { orphans: [] } : await lookForOrphans(orphans);
   const failed =
     checks.some(({ status }) => status === 'fail') || found.orphans.some(({ outcome }) => outcome === 'failed');
   return { checks, ...found, exitCode: failed ? 1 : 0 };
+}
+
+/** Several checks ask the same; the answer of one moment serves all of them. */
+function asOnce<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () => {
+    answer ??= ask();
+    return answer;
+  };
 }
 
 async function lookForOrphans(
