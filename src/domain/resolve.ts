@@ -113,6 +113,7 @@ function resolveLimits(template: Template, faults: Faults): Limits {
 }
 
 function resolveReady(template: Template, ports: readonly number[], faults: Faults): ReadySpec {
+  if (template.ready === 'none') return { kind: 'none', timeoutMs: DEFAULTS.readyTimeoutMs };
   const ready = template.ready ?? {};
   const timeoutMs = faults.duration('ready.timeout', ready.timeout, DEFAULTS.readyTimeoutMs, BOUNDS.readyTimeoutMs);
   const first = ports[0];

@@ -19,6 +19,11 @@ const code = await runCli(process.argv.slice(2), {
   uid: process.getuid?.() ?? -1,
   version: (JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string }).version,
   clock: realClock,
+  // Loaded only when they are called: `arc ls` must be quick.
+  up: async (argv) => (await import('./up.ts')).up(argv),
+  down: async (argv) => (await import('./down.ts')).down(argv),
+  doctor: async (argv) => (await import('./doctor.ts')).doctor(argv),
+  dev: async (argv) => (await import('./dev.ts')).dev(argv),
   onSignal: (signal, listener) => {
     process.on(signal, listener);
     return () => process.off(signal, listener);

@@ -83,7 +83,8 @@ export const Template = Type.Object(
     env: Type.Optional(Env),
     /** The first is what `ID.domain` reaches. */
     ports: Type.Optional(Type.Array(PortNumber, { maxItems: 32, uniqueItems: true })),
-    ready: Type.Optional(Ready),
+    /** `none`: ready once its command runs. Default: its first port accepts, where it has ports. */
+    ready: Type.Optional(Type.Union([Type.Literal('none'), Ready])),
     memory: Type.Optional(SizeText),
     cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 256 })),
     pids: Type.Optional(Type.Integer({ minimum: 2, maximum: 32_768 })),

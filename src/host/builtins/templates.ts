@@ -23,6 +23,7 @@ export function builtinTemplates(): Template[] {
       env: { ...ENV },
       cwd: '/root',
       ports: [8080],
+      ready: 'none',
       memory: '64MiB',
     },
     {
@@ -33,6 +34,7 @@ export function builtinTemplates(): Template[] {
       env: { ...ENV, PYTHONUNBUFFERED: '1' },
       cwd: '/root',
       ports: [8080],
+      ready: 'none',
       memory: '128MiB',
     },
     {
@@ -43,6 +45,7 @@ export function builtinTemplates(): Template[] {
       env: { ...ENV, NODE_ENV: 'development', npm_config_update_notifier: 'false' },
       cwd: '/root',
       ports: [8080],
+      ready: 'none',
       memory: '256MiB',
     },
     {

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,8 @@ const FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Wno-format-truncation'];
 const RELEASE = ['-O2', '-D_FORTIFY_SOURCE=2', '-fstack-protector-strong', '-fPIE', '-pie'];
 const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
 const COMPILERS = ['cc', 'gcc', 'clang'];
+/** Programs of their own that live beside the helper. */
+const NOT_THE_HELPER = new Set(['whoami.c']);
 /** Of a compiler's complaint, as much as is shown. */
 const COMPLAINT_BYTES_MAX = 4_096;
 
@@ -22,7 +25,7 @@ export interface BuildOptions {
 /** The helper's binary, compiled when a source is newer than it. Throws ArcError host_unfit. */
 export async function buildHelper(options: BuildOptions = {}): Promise<string> {
   const dir = options.nativeDir ?? NATIVE_DIR;
-  const sources = (await readdir(dir)).filter((name) => /\.[ch]$/.test(name)).map((name) => join(dir, name));
+  const sources = (await readdir(dir)).filter(isSource).map((name) => join(dir, name));
   const binary = join(dir, 'build', options.sanitize ? 'arc-node-sanitized' : 'arc-node');
   const built = await modified(binary);
   const newest = Math.max(...(await Promise.all(sources.map(modified))));
@@ -37,6 +40,17 @@ export async function buildHelper(options: BuildOptions = {}): Promise<string> {
     await rm(fresh, { force: true });
   }
   return binary;
+}
+
+const isSource = (name: string): boolean => /\.[ch]$/.test(name) && !NOT_THE_HELPER.has(name);
+
+/** Is the binary there and newer than every source? Looks at files only. */
+export function helperIsBuilt(nativeDir = NATIVE_DIR): boolean {
+  const changed = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const built = changed(join(nativeDir, 'build/arc-node'));
+  return readdirSync(nativeDir)
+    .filter(isSource)
+    .every((name) => changed(join(nativeDir, name)) < built);
 }
 
 const modified = (path: string): Promise<number> =>

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ArcError } from '../contract/errors.ts';
+import { NEEDS, type Need } from '../host/setup/index.ts';
+import { prepareHost } from './host-setup.ts';
+
+/** Programs that only the tests need; the same table form as for `arc up`, so that `npm test` is one command on a bare machine. */
+const test = (name: string, seenAs: string, packages: string): Need => ({
+  name,
+  seenAs: [seenAs],
+  packages: packages.split(' '),
+  purpose: 'is needed by the tests',
+  required: true,
+  cost: 'its tests can not run',
+});
+const TEST_NEEDS: readonly Need[] = [
+  ...NEEDS.map((need) => ({ ...need, required: true })),
+  test('runc', 'runc', 'runc'),
+  test('a registry', 'docker-registry', 'docker-registry'),
+  test('htpasswd', 'htpasswd', 'apache2-utils'),
+  test('umoci', 'umoci', 'umoci'),
+  test('nginx', 'nginx', 'nginx-light'),
+  test('Chromium', 'chromium', 'chromium'),
+  test('ip', 'ip', 'iproute2'),
+  test('QEMU', 'qemu-system-x86_64', 'qemu-system-x86'),
+  test('depmod', 'depmod', 'kmod'),
+  test('cpio', 'cpio', 'cpio'),
+  test('setfattr', 'setfattr', 'attr'),
+  test('git', 'git', 'git'),
+];
+
+const ROOT = join(import.meta.dirname, '../..');
+const DEFAULT_TESTS = ['src/**/*.test.ts', 'test/**/*.test.ts'];
+
+/** `arc dev test|lint|openapi`: for those who change Arc. */
+export async function dev(argv: readonly string[]): Promise<number> {
+  const [what, ...rest] = argv;
+  if (what === 'test') return await testAll(rest);
+  if (what === 'lint') return await program(join(ROOT, 'node_modules/.bin/biome'), ['check', '.']);
+  if (what === 'openapi') return await writeOpenapi();
+  throw new ArcError('invalid_request', `arc dev ${what ?? ''}: there are \`test\`, \`lint\` and \`openapi\``);
+}
+
+async function testAll(patterns: readonly string[]): Promise<number> {
+  await prepareHost({
+    dataDir: join(ROOT, 'node_modules/.cache/arc-setup'),
+    mayInstall: true,
+    say: (line) => process.stderr.write(`${line}\n`),
+    needs: TEST_NEEDS,
+  });
+  const chosen = patterns.length > 0 ? patterns : DEFAULT_TESTS;
+  return await program(process.execPath, ['--disable-warning=ExperimentalWarning', '--test', ...chosen]);
+}
+
+async function writeOpenapi(): Promise<number> {
+  const { generateOpenapi } = await import('../server/http/index.ts');
+  await writeFile(join(ROOT, 'docs/reference/openapi.json'), `${JSON.stringify(await generateOpenapi(), null, 2)}\n`);
+  return 0;
+}
+
+function program(path: string, args: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(path, args, { stdio: 'inherit', cwd: ROOT });
+    child.on('error', reject);
+    child.on('exit', (code) => resolve(code ?? 1));
+  });
+}

@@ -1,0 +1,142 @@
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { ArcError } from '../contract/errors.ts';
+import { createEdge } from '../edge/edge.ts';
+import { createLocalEngine, type Programs } from '../engines/local/index.ts';
+import { createBuiltins } from '../host/builtins/create-builtins.ts';
+import { builtinTemplates } from '../host/builtins/templates.ts';
+import { buildHelper } from '../host/helper/build.ts';
+import { superviseHelper } from '../host/helper/supervise.ts';
+import { createImages } from '../host/images/create-images.ts';
+import { JournalLogs } from '../host/journal/logs.ts';
+import { finder } from '../host/setup/index.ts';
+import { realBootClock } from '../kit/boot.ts';
+import { CleanupStack } from '../kit/cleanup.ts';
+import type { Logger } from '../kit/logger.ts';
+import { realClock, realRng } from '../kit/real.ts';
+import { runProgram } from '../kit/run.ts';
+import { createControlPlane } from '../server/core/index.ts';
+import { createApi, sandboxUrls } from '../server/http/index.ts';
+import { SqliteStore } from '../store/sqlite.ts';
+import type { Config } from './config/index.ts';
+import { searchPath } from './host-setup.ts';
+import { version } from './version.ts';
+
+/** All of Arc in one process, put together: the one place that knows every implementation. */
+export interface Platform extends AsyncDisposable {
+  readonly api: string;
+  readonly edge: string;
+  runningCount(): Promise<number>;
+}
+
+export interface PlatformOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** The admin's key. */
+  readonly secret: string;
+  readonly say: (line: string) => void;
+}
+
+const ROOT = join(import.meta.dirname, '../..');
+const clock = realClock;
+const rng = realRng;
+
+export async function startPlatform({ config, logger, secret, say }: PlatformOptions): Promise<Platform> {
+  const undo = new CleanupStack();
+  try {
+    const { dataDir } = config;
+    const store = new SqliteStore({ path: join(dataDir, 'arc.db') });
+    await undo.add('store', () => store.close());
+    const helper = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
+    await undo.add('helper connection', () => helper[Symbol.asyncDispose]());
+
+    const builtins = createBuiltins({
+      ...{ dataDir, logger, clock, node: process.execPath },
+      whoami: { source: join(ROOT, 'native/whoami.c'), binary: join(ROOT, 'native/build/whoami') },
+      notes: join(ROOT, 'examples/vulnerable-notes'),
+    });
+    const images = createImages({ dataDir, logger, clock, helper, builtins });
+    const node = await createLocalEngine({
+      ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
+      node: hostname(),
+      networkRange: config.networkRange.text,
+      programs: programs(),
+      logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
+    });
+    await undo.add('engine', async () => await node[Symbol.asyncDispose]());
+
+    const edge = createEdge({
+      ...{ domain: config.domain, clock, logger },
+      listen: `${config.edge.host}:${config.edge.port}`,
+    });
+    const plane = createControlPlane({
+      ...{ store, engine: node.engine, router: edge.router, images, clock, rng, logger },
+      boot: realBootClock(),
+      builtins: builtinTemplates(),
+      options: { startsMax: config.startsAtOnce },
+    });
+    await plane.keys.ensureAdmin(secret);
+
+    let ready = false;
+    const urls = sandboxUrls({
+      ...{ scheme: 'http', domain: config.domain, edgeHost: config.edge.host },
+      port: () => edge.address.port,
+    });
+    const api = createApi({
+      ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys, clock, rng, logger, urls },
+      config: {
+        ...{ host: config.api.host, port: config.api.port, hostNames: config.apiHosts, version: version() },
+        plainHttpBeyondLoopback: config.insecureBind,
+      },
+      readiness: () => (ready ? { ready } : { ready, detail: 'finding what already runs' }),
+    });
+    // Both ports first: a port that is taken is said before anything is made, and the API answers while the node opens.
+    await edge.listen();
+    await undo.add('edge', () => edge.close());
+    const listening = await api.listen();
+    await undo.add('api', () => api.close());
+    await node.opened;
+    await undo.add('control plane', () => plane.close());
+    await plane.start();
+    ready = true;
+    // Trying each level starts real sandboxes: nobody who is waiting for `ready` waits for that.
+    tellLevels(node.engine, say).catch((error) => logger.warn({ error }, 'the levels of this node are not known yet'));
+    return {
+      api: `http://${listening.host}:${listening.port}`,
+      edge: urls.edge(),
+      runningCount: async () => (await node.engine.list()).filter(({ phase }) => phase === 'running').length,
+      [Symbol.asyncDispose]: () => undo.run(),
+    };
+  } catch (error) {
+    await undo.run().catch((cause) => logger.error({ error: cause }, 'not all could be undone after a failed start'));
+    throw error;
+  }
+}
+
+type LevelTeller = { nodes(): Promise<readonly { levels: readonly { level: string; available: boolean; runtime?: string }[] }[]> };
+
+async function tellLevels(engine: LevelTeller, say: (line: string) => void): Promise<void> {
+  const levels = (await engine.nodes()).flatMap((node) => node.levels);
+  const given = levels.filter(({ available }) => available).map(({ level, runtime }) => `${level} (${runtime})`);
+  say(`isolation levels here: ${given.join(', ') || 'none'}`);
+}
+
+/** Absolute paths of the programs that the engine calls. */
+function programs(): Programs {
+  const { find } = finder(searchPath());
+  const needed = (name: string): string => {
+    const path = find(name);
+    if (path === undefined) throw new ArcError('host_unfit', `${name} is not on this machine`);
+    return path;
+  };
+  const optional = (name: 'crun' | 'runc' | 'runsc') => {
+    const path = find(name);
+    return path === undefined ? {} : { [name]: path };
+  };
+  return {
+    ...{ nft: needed('nft'), mkfs: needed('mkfs.ext4'), nsenter: needed('nsenter') },
+    ...optional('crun'),
+    ...optional('runc'),
+    ...optional('runsc'),
+  };
+}

@@ -1,0 +1,103 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { ArcError } from '../contract/errors.ts';
+import { realClock, realRng } from '../kit/real.ts';
+import { adminKey } from './admin-key.ts';
+import { type Announce, announcer } from './announce.ts';
+import { type Config, parseConfig } from './config/index.ts';
+import { lockDataDir } from './data-lock.ts';
+import { startDetached } from './detach.ts';
+import { prepareHost } from './host-setup.ts';
+import { pinoLogger } from './pino-logger.ts';
+import { startPlatform } from './platform.ts';
+import { processStart, removeServerFile, runningServer, writeServerFile } from './server-file.ts';
+import { version } from './version.ts';
+
+export function readConfig(argv: readonly string[]): Config {
+  return parseConfig({
+    argv,
+    env: process.env,
+    cwd: process.cwd(),
+    uid: process.getuid?.() ?? -1,
+    home: homedir(),
+    readFile: (path) => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
+  });
+}
+
+/** `arc up`: sets up whatever is missing, says what it does, starts, and stays until it is told to end. */
+export async function up(argv: readonly string[]): Promise<number> {
+  const began = realClock.monotonic();
+  const config = readConfig(argv);
+  const announce = announcer(config.json, (line) => process.stdout.write(`${line}\n`));
+  refuseWhereOneRuns(config.dataDir);
+  if (config.detach) {
+    const inner = [...argv.filter((flag) => flag !== '--detach' && flag !== '--json'), '--json'];
+    const facts = await startDetached({
+      ...{ dataDir: config.dataDir, argv: ['up', ...inner], clock: realClock },
+      // The variable would detach it a second time.
+      env: { ...process.env, ARC_DETACH: 'false' },
+      onStep: (line) => announce.step(line),
+    });
+    announce.ready({ ...facts, tookMs: realClock.monotonic() - began });
+    return 0;
+  }
+  return await serve(config, announce, began);
+}
+
+function refuseWhereOneRuns(dataDir: string): void {
+  const running = runningServer(dataDir);
+  if (running === undefined) return;
+  throw new ArcError('data_dir_locked', `Arc is running already in ${dataDir} (process ${running.pid}): ${running.api}`, {
+    hint: 'Use it, stop it with `arc down`, or start another with another `--data-dir`.',
+  });
+}
+
+async function serve(config: Config, announce: Announce, began: number): Promise<number> {
+  refusePlainUser();
+  makeDataDir(config.dataDir);
+  using _lock = lockDataDir(config.dataDir);
+  await prepareHost({
+    ...{ dataDir: config.dataDir, mayInstall: config.setup },
+    say: (line) => announce.step(line),
+  });
+  const logger = pinoLogger(config.logLevel);
+  const ended = endOfService();
+  const secret = adminKey(config.dataDir, realRng);
+  const platform = await startPlatform({ config, logger, secret, say: (line) => announce.step(line) });
+  try {
+    const { api, edge } = platform;
+    const { pid } = process;
+    const facts = { api, edge, domain: config.domain, pid };
+    writeServerFile(config.dataDir, { ...facts, pidStart: processStart(pid) ?? 0, version: version() });
+    announce.ready({
+      ...{ ...facts, dataDir: config.dataDir, tookMs: realClock.monotonic() - began },
+      sandboxes: await platform.runningCount(),
+    });
+    await ended;
+    announce.step('stopping; sandboxes stay');
+  } finally {
+    await platform[Symbol.asyncDispose]();
+    removeServerFile(config.dataDir, process.pid);
+  }
+  return 0;
+}
+
+/** Namespaces, mounts and veths of others' making need root. Said before anything is made. */
+function refusePlainUser(): void {
+  if (process.getuid?.() === 0) return;
+  throw new ArcError('not_root', 'the level container and gvisor need root on this machine', {
+    hint: 'Run `arc up` as root. As a plain user the client commands work against a server elsewhere (ARC_URL, ARC_API_KEY).',
+  });
+}
+
+/** Others may pass through it to what is theirs, and read nothing else. */
+function makeDataDir(dataDir: string): void {
+  mkdirSync(dataDir, { recursive: true, mode: 0o711 });
+  chmodSync(dataDir, 0o711);
+}
+
+function endOfService(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve());
+  });
+}
