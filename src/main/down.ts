@@ -1,12 +1,8 @@
-import { connect } from 'node:net';
-import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
-import { HelperClient } from '../host/helper/client.ts';
-import { realClock } from '../kit/real.ts';
-import { silentLogger } from '../kit/logger.ts';
+import { realClock, realRng } from '../kit/real.ts';
 import { client } from '../sdk/index.ts';
 import { adminKey } from './admin-key.ts';
-import { realRng } from '../kit/real.ts';
+import { reachHelper } from './reach-helper.ts';
 import { processStart, runningServer, type ServerFile } from './server-file.ts';
 import { readConfig } from './up.ts';
 
@@ -91,23 +87,4 @@ async function quitHelper(dataDir: string): Promise<void> {
   if (pid === undefined) return;
   const deadline = realClock.monotonic() + END_MS_MAX;
   while (processStart(pid) !== undefined && realClock.monotonic() < deadline) await realClock.sleep(POLL_MS);
-}
-
-async function reachHelper(dataDir: string): Promise<HelperClient | undefined> {
-  const socket = join(dataDir, 'helper.sock');
-  if (!(await answers(socket))) return undefined;
-  const helper = new HelperClient({ socket, clock: realClock, logger: silentLogger, ensure: async () => {} });
-  await helper.connect();
-  return helper;
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(socket);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
 }
