@@ -54,7 +54,9 @@ for (let round = -WARM_UP; round < ROUNDS; round++) {
 }
 
 const probe = await arc.client.sandboxes.create({ template: 'whoami' });
-console.log(`runtime ${probe.info.runtime} (${probe.info.isolation}) against Docker Engine ${docker.version}, ${ROUNDS} rounds in turn`);
+console.log(
+  `runtime ${probe.info.runtime} (${probe.info.isolation}) against Docker Engine ${docker.version}, ${ROUNDS} rounds in turn`,
+);
 console.log(
   table(
     ['create → first 200', 'p50 ms', 'p90 ms', 'min ms', 'max ms'],

@@ -77,7 +77,11 @@ export async function startDocker(bip = '10.210.0.1/16'): Promise<DockerPeer> {
 async function stopDaemon(daemon: ChildProcess, pidFile: string): Promise<void> {
   const pid = Number(await readFile(pidFile, 'utf8').catch(() => '0'));
   if (pid > 0 && daemon.exitCode === null) process.kill(pid, 'SIGTERM');
-  await untilTrue('dockerd is gone', START_TIMEOUT_MS, async () => daemon.exitCode !== null || daemon.signalCode !== null);
+  await untilTrue(
+    'dockerd is gone',
+    START_TIMEOUT_MS,
+    async () => daemon.exitCode !== null || daemon.signalCode !== null,
+  );
 }
 
 function runToEnd(program: string, args: readonly string[]): Promise<void> {

@@ -1,6 +1,14 @@
 import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
-import { type Facts, formatDoctor, type HelperFacts, type Known, realOrphans, realProbe, runDoctor } from '../host/doctor/index.ts';
+import {
+  type Facts,
+  formatDoctor,
+  type HelperFacts,
+  type Known,
+  realOrphans,
+  realProbe,
+  runDoctor,
+} from '../host/doctor/index.ts';
 import { helperIsBuilt } from '../host/helper/build.ts';
 import { instanceTag } from '../host/network/plan.ts';
 import { realClock, realRng } from '../kit/real.ts';
@@ -65,7 +73,8 @@ async function helperFacts(dataDir: string): Promise<HelperFacts> {
     // The handshake refuses another protocol; one that answers is of this version.
     return { built, version: expected, expected };
   } catch (error) {
-    if (error instanceof ArcError && error.code === 'helper_protocol') return { built, version: error.message, expected };
+    if (error instanceof ArcError && error.code === 'helper_protocol')
+      return { built, version: error.message, expected };
     return { built, version: false, expected };
   }
 }

@@ -1,7 +1,11 @@
 import { ArcError } from '../contract/errors.ts';
+import { instanceTag } from '../host/network/plan.ts';
+import { finder } from '../host/setup/index.ts';
 import { realClock, realRng } from '../kit/real.ts';
+import { runProgram } from '../kit/run.ts';
 import { client } from '../sdk/index.ts';
 import { adminKey } from './admin-key.ts';
+import { searchPath } from './host-setup.ts';
 import { reachHelper } from './reach-helper.ts';
 import { processStart, runningServer, type ServerFile } from './server-file.ts';
 import { readConfig } from './up.ts';
@@ -29,12 +33,23 @@ export async function down(argv: readonly string[]): Promise<number> {
   const removed = server !== undefined && all ? await removeAll(server, config.dataDir) : 0;
   if (server !== undefined) await stopServer(server);
   const left = await helperHolds(config.dataDir);
-  if (left === 0) await quitHelper(config.dataDir);
+  if (left === 0) {
+    await quitHelper(config.dataDir);
+    await removeRules(config.dataDir);
+  }
   write(
     { event: 'down', stopped: server !== undefined, removed, sandboxes: left },
     `${server === undefined ? 'no server was running' : 'stopped'}${removed > 0 ? `, ${removed} sandboxes removed` : ''}; ${left} sandboxes stay`,
   );
   return 0;
+}
+
+/** Without a sandbox and without a server there is nobody left for the firewall table to hold back. */
+async function removeRules(dataDir: string): Promise<void> {
+  const nft = finder(searchPath()).find('nft');
+  if (nft === undefined) return;
+  const argv = [nft, 'delete', 'table', 'inet', `arc_${instanceTag(dataDir)}`];
+  await runProgram(argv, { env: {}, timeoutMs: END_MS_MAX });
 }
 
 async function removeAll(server: ServerFile, dataDir: string): Promise<number> {
@@ -44,7 +59,7 @@ async function removeAll(server: ServerFile, dataDir: string): Promise<number> {
   for (;;) {
     const ids: string[] = [];
     for await (const sandbox of arc.sandboxes.list()) {
-      if (sandbox.state !== 'removed' && sandbox.state !== 'failed') ids.push(sandbox.id);
+      if (sandbox.state !== 'removed') ids.push(sandbox.id);
     }
     if (ids.length === 0) return removed;
     const work = [...ids];

@@ -1,7 +1,15 @@
+import { buildHelper, helperIsBuilt } from '../host/helper/build.ts';
+import {
+  finder,
+  NEEDS,
+  type Need,
+  realPolicyFile,
+  rememberedIn,
+  type SetupReport,
+  setUp,
+} from '../host/setup/index.ts';
 import { realClock } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
-import { buildHelper, helperIsBuilt } from '../host/helper/build.ts';
-import { finder, NEEDS, type Need, realPolicyFile, rememberedIn, type SetupReport, setUp } from '../host/setup/index.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 

@@ -113,7 +113,9 @@ export async function startPlatform({ config, logger, secret, say }: PlatformOpt
   }
 }
 
-type LevelTeller = { nodes(): Promise<readonly { levels: readonly { level: string; available: boolean; runtime?: string }[] }[]> };
+type LevelTeller = {
+  nodes(): Promise<readonly { levels: readonly { level: string; available: boolean; runtime?: string }[] }[]>;
+};
 
 async function tellLevels(engine: LevelTeller, say: (line: string) => void): Promise<void> {
   const levels = (await engine.nodes()).flatMap((node) => node.levels);

@@ -31,7 +31,7 @@ export async function up(argv: readonly string[]): Promise<number> {
   const announce = announcer(config.json, (line) => process.stdout.write(`${line}\n`));
   refuseWhereOneRuns(config.dataDir);
   if (config.detach) {
-    const inner = [...argv.filter((flag) => flag !== '--detach' && flag !== '--json'), '--json'];
+    const inner = [...argv.filter((flag) => !/^--(detach|json)(=|$)/.test(flag)), '--json'];
     const facts = await startDetached({
       ...{ dataDir: config.dataDir, argv: ['up', ...inner], clock: realClock },
       // The variable would detach it a second time.
@@ -47,9 +47,13 @@ export async function up(argv: readonly string[]): Promise<number> {
 function refuseWhereOneRuns(dataDir: string): void {
   const running = runningServer(dataDir);
   if (running === undefined) return;
-  throw new ArcError('data_dir_locked', `Arc is running already in ${dataDir} (process ${running.pid}): ${running.api}`, {
-    hint: 'Use it, stop it with `arc down`, or start another with another `--data-dir`.',
-  });
+  throw new ArcError(
+    'data_dir_locked',
+    `Arc is running already in ${dataDir} (process ${running.pid}): ${running.api}`,
+    {
+      hint: 'Use it, stop it with `arc down`, or start another with another `--data-dir`.',
+    },
+  );
 }
 
 async function serve(config: Config, announce: Announce, began: number): Promise<number> {

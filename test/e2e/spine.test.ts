@@ -42,7 +42,11 @@ test('run streams stdout and stderr apart, pipes stdin in, gives the exit code, 
   const env = { ARC_DATA_DIR: arc.dataDir };
   const hello = await runCommand(['run', 'python', '--', 'python3', '-c', 'print(6*7)'], env);
   assert.deepEqual(hello, { code: 0, stdout: '42\n', stderr: '' });
-  const both = await runCommand(['run', 'shell', '--', 'sh', '-c', 'cat; echo away >&2; exit 7'], env, 'what came in\n');
+  const both = await runCommand(
+    ['run', 'shell', '--', 'sh', '-c', 'cat; echo away >&2; exit 7'],
+    env,
+    'what came in\n',
+  );
   assert.deepEqual(both, { code: 7, stdout: 'what came in\n', stderr: 'away\n' });
   const late = await runCommand(['run', 'shell', '--timeout', '1s', '--', 'sleep', '60'], env);
   assert.equal(late.code, 124);
@@ -105,7 +109,11 @@ test('cp takes a file and a folder in and out again', async () => {
     await writeFile(join(dir, 'one'), 'one');
     await arc.cli('cp', join(dir, 'one'), `${sandbox.id}:/tmp/`);
     assert.equal((await sandbox.exec(['cat', '/tmp/one'])).stdout, 'one');
-    await sandbox.exec(['sh', '-c', 'mkdir -p /srv/tree/deep; echo two > /srv/tree/deep/two; ln -s deep/two /srv/tree/link']);
+    await sandbox.exec([
+      'sh',
+      '-c',
+      'mkdir -p /srv/tree/deep; echo two > /srv/tree/deep/two; ln -s deep/two /srv/tree/link',
+    ]);
     const out = await arc.cli('cp', `${sandbox.id}:/srv/tree`, dir);
     assert.equal(out.code, 0, out.stderr);
     assert.equal(await readFile(join(dir, 'tree/deep/two'), 'utf8'), 'two\n');
@@ -141,7 +149,10 @@ test('logs are followed from a sequence number and nothing is given twice, over 
     if (entry.stream === 'stdout') rest += entry.data;
   }
   const numbers = [...(text + rest).matchAll(/line (\d+)\n/g)].map((match) => Number(match[1]));
-  assert.deepEqual(numbers, numbers.map((_, index) => index + 1));
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, index) => index + 1),
+  );
   await after.remove();
 });
 

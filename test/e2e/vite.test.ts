@@ -27,7 +27,12 @@ after(async () => {
 });
 
 test('a Vite dev server hot-reloads in Chromium through the edge', async () => {
-  await using sandbox = await arc.client.sandboxes.create({ template: 'node', memory: '512MiB', disk: '512MiB', pids: 512 });
+  await using sandbox = await arc.client.sandboxes.create({
+    template: 'node',
+    memory: '512MiB',
+    disk: '512MiB',
+    pids: 512,
+  });
   await sandbox.exec(['mkdir', '-p', '/srv/app/node_modules']);
   for (const folder of await vitePackages()) {
     const parent = join('/srv/app/node_modules', folder, '..');
@@ -66,7 +71,9 @@ test('a Vite dev server hot-reloads in Chromium through the edge', async () => {
     await page.waitForFunction(`document.querySelector('#text').textContent === 'first'`);
     await page.evaluate('window.marker = 1');
     await sandbox.files.write('/srv/app/text.js', `export const text = 'second';`);
-    await page.waitForFunction(`document.querySelector('#text').textContent === 'second'`, undefined, { timeout: 30_000 });
+    await page.waitForFunction(`document.querySelector('#text').textContent === 'second'`, undefined, {
+      timeout: 30_000,
+    });
     assert.equal(await page.evaluate('window.marker'), 1, 'the page was not loaded again');
   } finally {
     await browser.close();
