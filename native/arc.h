@@ -99,6 +99,7 @@ struct conn {
   struct buf in, out;
   size_t sent;
   bool greeted, subscribed, closing;
+  bool over;                         /* its command is over and told: the reader closes, what it still sends is dropped */
   struct exec *exec;
   struct conn *next;
 };

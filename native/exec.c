@@ -101,7 +101,12 @@ void exec_write(struct exec *e) {
   }
   trim(e);
   if (e->exited && !e->sealed) seal_when_drained(e);
-  if (e->sealed && e->conn && e->sent == e->frames.n) return exec_free(e); /* its end was read */
+  if (e->sealed && e->conn && e->sent == e->frames.n) { /* its end was read; closing with input unread would lose it */
+    c->over = true;
+    exec_detach(c);
+    conn_flush(c);
+    return exec_free(e);
+  }
   if (e->out.fd >= 0) rewatch(&e->out, room(e) ? EPOLLIN : 0);
   if (e->err.fd >= 0) rewatch(&e->err, room(e) ? EPOLLIN : 0);
   if (e->conn && !e->conn->closing) conn_flush(e->conn);

@@ -290,7 +290,10 @@ int box_destroy(const struct sandbox *s, const char *dir) {
   int failed = box_stop(s);
   struct buf why = {0};
   if (failed) put_failure(&why);
-  if (remove_tree(AT_FDCWD, dir, 32)) return fail_errno(dir);
+  for (int tries = 0; remove_tree(AT_FDCWD, dir, 32); tries++) { /* the loop may just be writing the exit into it */
+    if (errno != ENOTEMPTY || tries == 100) return fail_errno(dir);
+    usleep(1000);
+  }
   struct msg m = {.p = why.p, .n = why.n};
   return failed ? fail(get(&m, "code"), "%s", get(&m, "message")) : 0;
 }
