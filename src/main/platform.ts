@@ -19,6 +19,7 @@ import { createControlPlane } from '../server/core/index.ts';
 import { createApi, sandboxUrls } from '../server/http/index.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Config } from './config/index.ts';
+import { type CrashPoint, crashable } from './crash-at.ts';
 import { searchPath } from './host-setup.ts';
 import { version } from './version.ts';
 
@@ -35,19 +36,22 @@ export interface PlatformOptions {
   /** The admin's key. */
   readonly secret: string;
   readonly say: (line: string) => void;
+  /** Set by the crash tests only. */
+  readonly crashAt: CrashPoint | undefined;
 }
 
 const ROOT = join(import.meta.dirname, '../..');
 const clock = realClock;
 const rng = realRng;
 
-export async function startPlatform({ config, logger, secret, say }: PlatformOptions): Promise<Platform> {
+export async function startPlatform({ config, logger, secret, say, crashAt }: PlatformOptions): Promise<Platform> {
   const undo = new CleanupStack();
   try {
     const { dataDir } = config;
-    const store = new SqliteStore({ path: join(dataDir, 'arc.db') });
+    const store = crashable('store', new SqliteStore({ path: join(dataDir, 'arc.db') }), crashAt);
     await undo.add('store', () => store.close());
-    const helper = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
+    const supervised = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
+    const helper = crashable('helper', supervised, crashAt);
     await undo.add('helper connection', () => helper[Symbol.asyncDispose]());
 
     const builtins = createBuiltins({
@@ -70,7 +74,12 @@ export async function startPlatform({ config, logger, secret, say }: PlatformOpt
       listen: `${config.edge.host}:${config.edge.port}`,
     });
     const plane = createControlPlane({
-      ...{ store, engine: node.engine, router: edge.router, images, clock, rng, logger },
+      ...{
+        store,
+        engine: crashable('engine', node.engine, crashAt),
+        router: crashable('router', edge.router, crashAt),
+      },
+      ...{ images, clock, rng, logger },
       boot: realBootClock(),
       builtins: builtinTemplates(),
       options: { startsMax: config.startsAtOnce },

@@ -5,6 +5,7 @@ import { realClock, realRng } from '../kit/real.ts';
 import { adminKey } from './admin-key.ts';
 import { type Announce, announcer } from './announce.ts';
 import { type Config, parseConfig } from './config/index.ts';
+import { parseCrashPoint } from './crash-at.ts';
 import { lockDataDir } from './data-lock.ts';
 import { startDetached } from './detach.ts';
 import { prepareHost } from './host-setup.ts';
@@ -67,7 +68,13 @@ async function serve(config: Config, announce: Announce, began: number): Promise
   const logger = pinoLogger(config.logLevel);
   const ended = endOfService();
   const secret = adminKey(config.dataDir, realRng);
-  const platform = await startPlatform({ config, logger, secret, say: (line) => announce.step(line) });
+  const platform = await startPlatform({
+    config,
+    logger,
+    secret,
+    crashAt: parseCrashPoint(process.env.ARC_TEST_CRASH_AT),
+    say: (line) => announce.step(line),
+  });
   try {
     const { api, edge } = platform;
     const { pid } = process;

@@ -23,8 +23,10 @@ export interface LaunchedArc extends AsyncDisposable {
   readonly output: () => string;
   /** SIGKILL to the server, and wait for its end; the helper and the sandboxes go on. */
   kill(): Promise<void>;
-  /** `arc up` again in the same data folder. */
-  again(): Promise<LaunchedArc>;
+  /** Resolves when the server process has ended by itself. */
+  ended(): Promise<void>;
+  /** `arc up` again in the same data folder, at the same addresses. */
+  again(changed?: Pick<LaunchOptions, 'env'>): Promise<LaunchedArc>;
   /** The command line, with this server's data folder. */
   cli(...argv: readonly string[]): Promise<CliResult>;
 }
@@ -37,6 +39,9 @@ export interface CliResult {
 
 export interface LaunchOptions {
   readonly dataDir?: string;
+  /** `HOST:PORT` of an earlier start, for the same addresses again. */
+  readonly api?: string;
+  readonly edge?: string;
   /** Second octet of 10.X.0.0/16; tests that run at the same time use different ones. */
   readonly octet?: number;
   readonly flags?: readonly string[];
@@ -44,12 +49,13 @@ export interface LaunchOptions {
 }
 
 export const LAUNCHER = join(dirname(fileURLToPath(import.meta.url)), '../../arc');
+const ANY = '127.0.0.1:0';
 const READY_TIMEOUT_MS = 180_000;
 
 export async function launchArc(options: LaunchOptions = {}): Promise<LaunchedArc> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'arc-e2e-')));
   const began = performance.now();
-  const argv = ['up', '--data-dir', dataDir, '--json', '--api', '127.0.0.1:0', '--edge', '127.0.0.1:0'];
+  const argv = ['up', '--data-dir', dataDir, '--json', '--api', options.api ?? ANY, '--edge', options.edge ?? ANY];
   const env = { ...process.env, ARC_NETWORK_RANGE: `10.${options.octet ?? 201}.0.0/16`, ...options.env };
   const child = spawn(LAUNCHER, [...argv, ...(options.flags ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -79,7 +85,11 @@ export async function launchArc(options: LaunchOptions = {}): Promise<LaunchedAr
     readyMs,
     output: () => output,
     kill,
-    again: () => launchArc({ ...options, dataDir }),
+    ended: async () => {
+      if (child.exitCode === null && child.signalCode === null) await new Promise((done) => child.once('exit', done));
+    },
+    again: (changed = {}) =>
+      launchArc({ ...options, ...changed, dataDir, api: new URL(ready.api).host, edge: new URL(ready.edge).host }),
     cli: (...argvOfCommand) => runCommand([...argvOfCommand], { ARC_DATA_DIR: dataDir }),
     async [Symbol.asyncDispose]() {
       const down = await runCommand(['down', '--all', '--data-dir', dataDir], {});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { SeededRng } from '../../src/testing/fakes/seeded-rng.ts';
+import { kernelTruth, sandboxesOfAll } from '../../src/testing/kernel-truth.ts';
+import { type LaunchedArc, launchArc } from '../../src/testing/launch.ts';
+import { viaEdge } from './lib/fetch.ts';
+import { until } from './lib/until.ts';
+
+/**
+ * The server and the helper are killed at named steps and at random moments of create and remove. After each, what the
+ * kernel holds is compared with what Arc says: nothing lost, nothing left.
+ */
+const RANDOM_KILLS = Number(process.env.ARC_TEST_KILLS ?? 40);
+const SEED = Number(process.env.ARC_TEST_SEED ?? 20_261_124);
+const SETTLE_MS = 30_000;
+/** A kill falls somewhere in the course of a create and a remove. */
+const KILL_WITHIN_MS = 160;
+
+const CREATE_STEPS = [
+  'store.commit:before',
+  'store.commit:after',
+  'engine.create:before',
+  'helper.start:before',
+  'helper.start:after',
+  'engine.create:after',
+  'engine.probe:after',
+  'router.set:before',
+  'router.set:after',
+  'store.commit:before#2',
+  'store.commit:after#2',
+];
+const REMOVE_STEPS = [
+  'store.commit:before',
+  'store.commit:after',
+  'router.set:after',
+  'engine.destroy:before',
+  'helper.destroy:before',
+  'helper.destroy:after',
+  'engine.destroy:after',
+];
+
+let arc: LaunchedArc;
+let others: ReadonlySet<string>;
+before(async () => {
+  others = sandboxesOfAll();
+  arc = await launchArc({ octet: 204 });
+});
+after(async () => {
+  await arc[Symbol.asyncDispose]();
+  const left = kernelTruth(arc.dataDir, others);
+  assert.deepEqual([left.cgroups, left.interfaces, left.loops, left.mounts, left.helpers], [[], [], 0, 0, []]);
+});
+
+for (const step of CREATE_STEPS) {
+  test(`killed at ${step} of a create, the server comes back with the bystander running and nothing half-made`, async () => {
+    const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+    await restartWith({ ARC_TEST_CRASH_AT: step });
+    await assert.rejects(arc.client.sandboxes.create({ template: 'whoami' }));
+    await recovered();
+    assert.equal((await settled()).has(bystander), true);
+    await arc.client.sandboxes.remove(bystander);
+  });
+}
+
+for (const step of REMOVE_STEPS) {
+  test(`killed at ${step} of a remove, the server comes back and the removal is finished or was never begun`, async () => {
+    const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+    const victim = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+    await restartWith({ ARC_TEST_CRASH_AT: step });
+    await assert.rejects(arc.client.sandboxes.remove(victim));
+    await recovered();
+    const running = await settled();
+    assert.equal(running.has(bystander), true);
+    assert.equal(running.has(victim), step === 'store.commit:before');
+    await removeAll();
+  });
+}
+
+test(`killed ${RANDOM_KILLS} times at random, server, helper or both: none lost, none left (seed ${SEED})`, async () => {
+  const rng = new SeededRng(SEED);
+  const random = () => rng.float();
+  const kept = new Set<string>();
+  for (let round = 0; round < RANDOM_KILLS; round++) {
+    const what = (['server', 'helper', 'both'] as const)[Math.floor(random() * 3)] ?? 'both';
+    const delay = random() * KILL_WITHIN_MS;
+    const victim = kept.size > 3 ? [...kept][Math.floor(random() * kept.size)] : undefined;
+    const creating = arc.client.sandboxes.create({ template: 'whoami' }).then(
+      ({ id }) => kept.add(id),
+      () => {},
+    );
+    const removing =
+      victim === undefined
+        ? Promise.resolve()
+        : arc.client.sandboxes.remove(victim).then(
+            () => {},
+            () => {},
+          );
+    if (victim !== undefined) kept.delete(victim);
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    if (what !== 'server') for (const pid of kernelTruth(arc.dataDir).helpers) process.kill(pid, 'SIGKILL');
+    if (what !== 'helper') await arc.kill();
+    await Promise.all([creating, removing]);
+    if (what !== 'helper') arc = await arc.again();
+    const running = await settled();
+    for (const id of kept) assert.ok(running.has(id), `round ${round}: ${id} was lost after a kill of ${what}`);
+    // What was being created or removed at the kill counts as it turned out.
+    for (const id of running) kept.add(id);
+  }
+  await removeAll();
+});
+
+async function restartWith(env: Record<string, string>): Promise<void> {
+  await arc.kill();
+  arc = await arc.again({ env });
+}
+
+async function recovered(): Promise<void> {
+  await arc.ended();
+  arc = await arc.again({ env: {} });
+}
+
+/** Waits until kernel and Arc agree, and gives the ids that run; each of them has answered through the edge. */
+async function settled(): Promise<ReadonlySet<string>> {
+  let last = '';
+  return await until(
+    'the kernel and Arc agree',
+    async () => {
+      const running = new Set<string>();
+      for await (const { id, state } of arc.client.sandboxes.list()) {
+        if (state === 'running') running.add(id);
+        else if (state !== 'removed' && state !== 'failed') return undefined;
+      }
+      const ids = [...running].sort();
+      const truth = kernelTruth(arc.dataDir, others);
+      const found = {
+        ...{ folders: truth.folders, cgroups: truth.cgroups, alive: truth.alive, runtimes: truth.runtimes },
+        ...{ interfaces: truth.interfaces.length, routes: truth.routes, loops: truth.loops, mounts: truth.mounts },
+        ...{ namespaces: truth.namespaces, helpers: truth.helpers.length },
+      };
+      const count = ids.length;
+      const wanted = {
+        ...{ folders: ids, cgroups: ids, alive: ids, runtimes: [] },
+        ...{ interfaces: count, routes: count, loops: count, mounts: 0, namespaces: count, helpers: 1 },
+      };
+      try {
+        assert.deepEqual(found, wanted);
+      } catch (error) {
+        last = String(error);
+        return undefined;
+      }
+      for (const id of ids) {
+        const answer = await viaEdge(arc.edge, new URL(arc.edge).host, `/_sb/${id}/`);
+        if (answer.status !== 200) return undefined;
+      }
+      return running;
+    },
+    SETTLE_MS,
+  ).catch((cause) => {
+    throw new Error(`they still differ: ${last}\n${arc.output().slice(-4_000)}`, { cause });
+  });
+}
+
+async function removeAll(): Promise<void> {
+  for await (const { id, state } of arc.client.sandboxes.list()) {
+    if (state !== 'removed') await arc.client.sandboxes.remove(id);
+  }
+  assert.equal((await settled()).size, 0);
+}
