@@ -44,9 +44,9 @@ export interface ControlPlane {
   readonly sandboxes: SandboxService;
   readonly templates: TemplateStore;
   readonly keys: KeyStore;
-  /** Resolves when routes of what ran are set and creates are taken; what else is to be mended goes on in the background. */
+  /** Resolves when creates are taken and every known name has an answer; the rest goes on in the background, see `reclaimed`. */
   start(): Promise<void>;
-  /** Resolves when the store and the engine have been brought together for the first time, and starts begin. */
+  /** Resolves when the engine has said what runs: all of that is reachable again, and starts begin. */
   reclaimed(): Promise<void>;
   /** Stops all loops and leaves sandboxes running. The store and the engine are the caller's to close. */
   close(): Promise<void>;

@@ -26,6 +26,7 @@ export class Reclaimer {
   readonly #expiry: Expiry;
   readonly #retention: Retention;
   #wake: () => void = () => {};
+  #opened: () => void = () => {};
   #done: Promise<void> = Promise.resolve();
 
   constructor(core: Core, parts: { starter: Starter; ending: Ending; expiry: Expiry; retention: Retention }) {
@@ -48,10 +49,13 @@ export class Reclaimer {
     }
   }
 
-  /** Begins the work in the background; the promise is that of the first pass. */
+  /** Begins the work in the background; the promise is that of what ran being reachable again, and starts going on. */
   begin(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#done = this.#loop(resolve).catch(() => resolve());
+    this.#opened = resolve;
+    this.#done = this.#loop()
+      .catch(() => {})
+      .finally(resolve);
     return promise;
   }
 
@@ -64,7 +68,7 @@ export class Reclaimer {
     await this.#done;
   }
 
-  async #loop(reclaimed: () => void): Promise<void> {
+  async #loop(): Promise<void> {
     const { clock, closing, logger, options } = this.#core;
     for (const wait of backoff(RECLAIM_BACKOFF)) {
       try {
@@ -76,7 +80,6 @@ export class Reclaimer {
         await clock.sleep(wait, closing);
       }
     }
-    reclaimed();
     for (let passes = 0; !closing.aborted; passes++) {
       try {
         if (passes > 0) await this.pass();
@@ -118,6 +121,7 @@ export class Reclaimer {
     await apply(steps((step) => LOST.includes(step.do)));
     // From here on every address that the store knows belongs to who has it.
     this.#starter.open();
+    this.#opened();
     await apply(steps((step) => step.do !== 'adopt' && !LOST.includes(step.do)));
     await this.#tidy([...live.values()]);
     const unsure = new Set(plan.filter((step) => LOST.includes(step.do)).map((step) => step.id));

@@ -179,13 +179,14 @@ export class SandboxService implements Sandboxes {
     this.#throwIfClosing();
     options.signal.throwIfAborted();
     const seen = (await this.#visible(caller, id)).row;
+    if (isPending(seen.state)) throw startingError(seen);
     const next = await this.#core.lanes.run(id, async () => {
       const found = await this.#core.rows.read(id);
       if (!found) throw notFound(id);
       if (found.row.state === 'removed') throw goneError(found.row);
       // Somebody was faster: what was to be restarted is not there any more.
       if (found.row.incarnation !== seen.incarnation || isPending(found.row.state)) {
-        throw new ArcError('wrong_state', `${id} is being started already`, { extra: { state: found.row.state } });
+        throw startingError(found.row);
       }
       // A failed one has nothing left to go on with.
       const fresh = why === 'reset' || found.row.state === 'failed';
@@ -227,7 +228,7 @@ export class SandboxService implements Sandboxes {
     const { row } = await this.#visible(caller, id);
     if (options.anyState || isUp(row.state)) return this.#view(row);
     const extra = { state: row.state, reason: row.reason };
-    if (isPending(row.state)) throw new ArcError('starting', `${id} is ${row.state}`, { extra });
+    if (isPending(row.state)) throw startingError(row);
     throw new ArcError('wrong_state', `${id} is ${row.state} (${row.reason})`, { extra });
   }
 
@@ -273,6 +274,10 @@ export class SandboxService implements Sandboxes {
   #throwIfClosing(): void {
     if (this.#core.closing.aborted) throw new ArcError('unavailable', 'Arc is stopping');
   }
+}
+
+function startingError(row: SandboxRow): ArcError {
+  return new ArcError('starting', `${row.id} is ${row.state}`, { extra: { state: row.state, reason: row.reason } });
 }
 
 function notFound(id: string): ArcError {
