@@ -4,7 +4,7 @@ import type { ApiContext, App } from './app.ts';
 import { type ApiDeps, nothingBehind } from './deps.ts';
 import { describeApi, showDocs } from './describe/docs.ts';
 import { HostNames, isLoopback } from './guard/hosts.ts';
-import { DRAIN_MS } from './limits.ts';
+import { ABORTED_MS_MAX, DRAIN_MS } from './limits.ts';
 import { Metrics } from './metrics.ts';
 import { eventRoutes } from './routes/events.ts';
 import { execSockets } from './routes/exec-socket.ts';
@@ -88,15 +88,20 @@ async function listen(app: App, { config }: ApiDeps): Promise<{ host: string; po
 
 async function close(app: App, { live, deps, sockets }: ApiContext): Promise<void> {
   live.drain();
+  const closed = app.close();
+  const late = Promise.withResolvers<void>();
   const cancel = deps.clock.after(DRAIN_MS, () => {
     live.abortAll();
-    sockets.closeAll();
-    app.server.closeAllConnections();
+    late.resolve();
   });
-  try {
-    await app.close();
-  } finally {
-    cancel();
-    sockets.closeAll();
-  }
+  await Promise.race([Promise.all([live.idle(), sockets.idle()]), late.promise]);
+  cancel();
+  // Those that were aborted still say so to their clients.
+  const hurry = new AbortController();
+  await Promise.race([live.idle(), deps.clock.sleep(ABORTED_MS_MAX, hurry.signal).catch(() => {})]);
+  hurry.abort();
+  // What is left are connections that have asked for nothing, and clients that have had their time.
+  sockets.closeAll();
+  app.server.closeAllConnections();
+  await closed;
 }

@@ -67,4 +67,6 @@ export const METRICS_PAGES_MAX = 100;
 
 /** How long requests under way may go on once the server is told to stop. */
 export const DRAIN_MS = 10_000;
+/** And how long those that are then aborted may take to answer. */
+export const ABORTED_MS_MAX = 1_000;
 export const RETRY_AFTER_S = 1;

@@ -70,6 +70,7 @@ export function addHooks(app: App, context: ApiContext, hosts: HostNames): void 
   });
   app.addHook('onRequest', async (request, reply) => {
     const { access } = request.routeOptions.config;
+    live.count(reply);
     reply.header('arc-request-id', request.id).header('x-content-type-options', 'nosniff');
     if (request.url.startsWith('/v1')) reply.header('cache-control', 'no-store');
     if (request.routeOptions.url !== '/healthz') refuseHost(request, hosts);

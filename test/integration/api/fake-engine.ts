@@ -18,6 +18,7 @@ export class FakeExec {
   joined = 0;
   left = 0;
   #chunks: Chunk[] = [];
+  #reader: symbol | undefined;
   #ended: ExecExit | undefined;
   #wake = Promise.withResolvers<void>();
   readonly #exit = Promise.withResolvers<ExecExit>();
@@ -67,10 +68,12 @@ export class FakeExec {
 
   join(): ExecStream {
     this.joined += 1;
+    const reader = Symbol('reader');
+    this.#reader = reader;
     return {
       id: this.id,
       tty: this.order.tty !== undefined,
-      output: this.#output(),
+      output: this.#output(reader),
       write: async (data) => {
         await this.gate;
         if (this.#ended !== undefined) throw new Error('the program is gone');
@@ -85,13 +88,15 @@ export class FakeExec {
       exit: this.#exit.promise,
       [Symbol.asyncDispose]: async () => {
         this.left += 1;
+        if (this.#reader === reader) this.#reader = undefined;
+        this.#poke();
       },
     };
   }
 
-  async *#output(): AsyncGenerator<Chunk> {
+  async *#output(reader: symbol): AsyncGenerator<Chunk> {
     const flood = this.order.command[0] === 'flood';
-    for (;;) {
+    while (this.#reader === reader) {
       for (let chunk = this.#chunks.shift(); chunk !== undefined; chunk = this.#chunks.shift()) yield chunk;
       if (this.#ended !== undefined) return;
       if (flood) {

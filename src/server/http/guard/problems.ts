@@ -45,12 +45,21 @@ export function problemFor(error: unknown, requestId: string, log: Logger): { pr
 }
 
 export function sendProblem(request: FastifyRequest, reply: FastifyReply, error: unknown, log: Logger): void {
+  if (request.raw.socket.destroyed || reply.raw.destroyed) {
+    // Nobody is there to be told, and it is no fault of ours.
+    reply.hijack();
+    log.debug({ request: request.id, causes: causeChain(error) }, 'the client went away');
+    return;
+  }
   const { problem, status } = problemFor(error, request.id, log);
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="arc"');
   if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
   // What is left of a refused upload would be read as the next request.
   if (!request.raw.complete) reply.header('connection', 'close');
-  reply.code(status).header('content-type', PROBLEM_TYPE).send(JSON.stringify(problem));
+  reply
+    .code(status)
+    .header('content-type', PROBLEM_TYPE)
+    .send(Buffer.from(JSON.stringify(problem)));
 }
 
 export function noRoute(request: FastifyRequest, reply: FastifyReply): never {

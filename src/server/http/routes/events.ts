@@ -1,9 +1,9 @@
 import { Type } from 'typebox';
 import { Event } from '../../../contract/schemas/sandbox.ts';
 import { type ApiContext, type App, accepts, callerOf } from '../app.ts';
+import { untilAborted } from '../stream/abort.ts';
 import { NDJSON, SSE, streamTexts } from '../stream/respond.ts';
 import { eventView } from '../view.ts';
-import { untilAborted } from './exec-output.ts';
 import { resumeFrom } from './logs.ts';
 
 /** Every change the caller may see, as it happens; goes on until the client leaves. */

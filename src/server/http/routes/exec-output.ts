@@ -1,6 +1,7 @@
 import type { ExecResult } from '../../../contract/schemas/exec.ts';
 import type { ExecStream } from '../../../engines/engine.ts';
 import { EXEC_OUTPUT_BYTES_MAX } from '../limits.ts';
+import { orAborted, untilAborted } from '../stream/abort.ts';
 import { NDJSON } from '../stream/respond.ts';
 import { ChunkEncoder, encodeChunk, unfinishedTail } from '../stream/text.ts';
 
@@ -8,7 +9,7 @@ import { ChunkEncoder, encodeChunk, unfinishedTail } from '../stream/text.ts';
 export async function collect(stream: ExecStream, signal: AbortSignal): Promise<ExecResult> {
   const kept = { stdout: new Kept(), stderr: new Kept() };
   for await (const chunk of untilAborted(stream.output, signal)) kept[chunk.stream].add(chunk.data);
-  const exit = await stream.exit;
+  const exit = await orAborted(stream.exit, signal);
   const parts = { stdout: kept.stdout.bytes(), stderr: kept.stderr.bytes() };
   const encoded = { stdout: encodeChunk(parts.stdout), stderr: encodeChunk(parts.stderr) };
   const asText = encoded.stdout.encoding === 'utf8' && encoded.stderr.encoding === 'utf8';
@@ -35,34 +36,8 @@ export async function* lines(stream: ExecStream, signal: AbortSignal): AsyncGene
     const rest = encoders[name].end();
     if (rest !== undefined) yield NDJSON.encode({ stream: name, ...rest });
   }
-  const { timedOut, ...exit } = await stream.exit;
+  const { timedOut, ...exit } = await orAborted(stream.exit, signal);
   yield NDJSON.encode({ exit: { ...exit, at: new Date(exit.at).toISOString() }, timedOut, id: stream.id });
-}
-
-/** Stops waiting for a source that has nothing to say once the signal aborts. */
-export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  aborted.promise.catch(() => {});
-  const onAbort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  const iterator = source[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const next = iterator.next();
-      next.catch(() => {});
-      const result = await Promise.race([next, aborted.promise]);
-      if (result.done) return;
-      yield result.value;
-    }
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-    // Not awaited: a generator that waits for something else would hold us here.
-    iterator.return?.()?.then(
-      () => {},
-      () => {},
-    );
-  }
 }
 
 class Kept {

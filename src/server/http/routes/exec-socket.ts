@@ -12,6 +12,7 @@ import type { ApiContext } from '../app.ts';
 import { checkTree } from '../guard/json-body.ts';
 import { lazyCheck, refuse } from '../guard/validate.ts';
 import { STDIN_QUEUE_BYTES } from '../limits.ts';
+import { orAborted, untilAborted } from '../stream/abort.ts';
 import type { Channel, Message } from '../stream/channel.ts';
 import { execsOf, orderOf, terminalOrder } from './exec-order.ts';
 
@@ -72,36 +73,27 @@ async function begin(
 
 /** Both directions until the program ends or the client goes. */
 async function talk(channel: Channel, stream: ExecStream, signal: AbortSignal): Promise<void> {
-  const gone = new Promise<'gone'>((resolve) => {
-    if (signal.aborted) resolve('gone');
-    else signal.addEventListener('abort', () => resolve('gone'), { once: true });
-  });
-  let fault: (error: unknown) => void = () => {};
-  const broken = new Promise<never>((_, reject) => {
-    fault = reject;
-  });
-  broken.catch(() => {});
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => {});
   stream.exit.catch(() => {});
-  const input = new Input(channel, stream, fault);
+  const input = new Input(channel, stream, broken.reject);
   channel.listen((message) => input.take(message));
-  const ended = await Promise.race([sendOutput(channel, stream), gone, broken]);
-  if (ended === 'gone') throw signal.reason;
-  const { timedOut, ...exit } = await stream.exit;
+  await Promise.race([sendOutput(channel, stream, signal), broken.promise]);
+  const { timedOut, ...exit } = await orAborted(stream.exit, signal);
   await say(channel, { type: 'exit', exit, timedOut });
 }
 
-async function sendOutput(channel: Channel, stream: ExecStream): Promise<'ended'> {
-  for await (const chunk of stream.output) {
-    const piece = STREAM_MESSAGE_BYTES_MAX - 1;
-    for (let from = 0; from < chunk.data.length; from += piece) {
-      const data = chunk.data.subarray(from, from + piece);
-      const message = new Uint8Array(data.length + 1);
-      message[0] = CHANNEL[chunk.stream];
-      message.set(data, 1);
+async function sendOutput(channel: Channel, stream: ExecStream, signal: AbortSignal): Promise<void> {
+  const piece = STREAM_MESSAGE_BYTES_MAX - 1;
+  for await (const { stream: name, data } of untilAborted(stream.output, signal)) {
+    for (let from = 0; from < data.length; from += piece) {
+      const part = data.subarray(from, from + piece);
+      const message = new Uint8Array(part.length + 1);
+      message[0] = CHANNEL[name];
+      message.set(part, 1);
       await channel.send(message);
     }
   }
-  return 'ended';
 }
 
 /** What comes from the client: input in order and bounded; signals and sizes at once, past input that waits. */

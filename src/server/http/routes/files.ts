@@ -5,13 +5,13 @@ import { FileEntry } from '../../../contract/schemas/exec.ts';
 import type { FileSession, FileStat } from '../../../engines/engine.ts';
 import { type ApiContext, type App, answer, callerOf, noContent } from '../app.ts';
 import { LISTING_ENTRIES_MAX } from '../limits.ts';
+import { untilAborted } from '../stream/abort.ts';
 import { streamContent } from '../stream/respond.ts';
 import { linger, uploaded } from '../stream/upload.ts';
 import { packTree } from '../tar/pack.ts';
 import { unpackTar } from '../tar/unpack.ts';
 import { fileView } from '../view.ts';
 import { capability } from './exec-order.ts';
-import { untilAborted } from './exec-output.ts';
 import { items, PathText, SandboxParams } from './query.ts';
 import { joinPath, parseMode, sandboxPath } from './sandbox-path.ts';
 

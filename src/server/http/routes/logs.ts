@@ -5,10 +5,10 @@ import type { LogChunk } from '../../../engines/engine.ts';
 import type { Caller } from '../../service.ts';
 import { type ApiContext, type App, accepts, callerOf } from '../app.ts';
 import { convertTexts, lazyCheck, refuse } from '../guard/validate.ts';
+import { untilAborted } from '../stream/abort.ts';
 import { NDJSON, SSE, streamTexts } from '../stream/respond.ts';
 import { logView } from '../view.ts';
 import { capability } from './exec-order.ts';
-import { untilAborted } from './exec-output.ts';
 import { SandboxParams } from './query.ts';
 
 const LogsQuery = Type.Object(

@@ -71,11 +71,7 @@ export class Channel {
     this.#early = [];
     this.#listener = listener;
     for (const message of early) listener(message);
-  }
-
-  onClose(listener: () => void): void {
-    if (this.#socket.readyState === this.#socket.CLOSED) listener();
-    else this.#socket.once('close', listener);
+    this.resume();
   }
 
   pause(): void {

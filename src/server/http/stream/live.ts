@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { ArcError } from '../../../contract/errors.ts';
 
 /**
  * Signals of requests under way: each aborts when its client goes, and all of them when the server stops (`follow`
@@ -7,14 +8,27 @@ import type { FastifyReply } from 'fastify';
 export class Live {
   readonly #requests = new Set<AbortController>();
   readonly #streams = new Set<AbortController>();
+  readonly #whenIdle: (() => void)[] = [];
+  #answers = 0;
   #draining = false;
 
   get draining(): boolean {
     return this.#draining;
   }
 
-  get count(): number {
-    return this.#requests.size + this.#streams.size;
+  /** Counts an answer until its last byte, or until its client is gone. */
+  count(reply: FastifyReply): void {
+    this.#answers += 1;
+    reply.raw.once('close', () => {
+      this.#answers -= 1;
+      if (this.#answers === 0) for (const tell of this.#whenIdle.splice(0)) tell();
+    });
+  }
+
+  /** Resolves when nothing is being answered. */
+  idle(): Promise<void> {
+    if (this.#answers === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#whenIdle.push(resolve));
   }
 
   /** Aborts when the client is gone before its answer was complete. */
@@ -29,7 +43,7 @@ export class Live {
     const controller = new AbortController();
     const set = kind === 'stream' ? this.#streams : this.#requests;
     set.add(controller);
-    if (this.#draining && kind === 'stream') controller.abort(new Error('the server is stopping'));
+    if (this.#draining && kind === 'stream') controller.abort(new ArcError('unavailable', 'the server is stopping'));
     return {
       signal: controller.signal,
       release: (reason) => {
@@ -41,10 +55,10 @@ export class Live {
 
   drain(): void {
     this.#draining = true;
-    for (const controller of this.#streams) controller.abort(new Error('the server is stopping'));
+    for (const controller of this.#streams) controller.abort(new ArcError('unavailable', 'the server is stopping'));
   }
 
   abortAll(): void {
-    for (const controller of this.#requests) controller.abort(new Error('the server is stopping'));
+    for (const controller of this.#requests) controller.abort(new ArcError('unavailable', 'the server is stopping'));
   }
 }

@@ -9,6 +9,7 @@ export class ProgressFeed {
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
   readonly #newest = new Map<string, Progress>();
+  readonly #ending = Promise.withResolvers<void>();
   #ended = false;
   #wake = Promise.withResolvers<void>();
 
@@ -27,6 +28,7 @@ export class ProgressFeed {
 
   end(): void {
     this.#ended = true;
+    this.#ending.resolve();
     this.#wake.resolve();
   }
 
@@ -38,15 +40,8 @@ export class ProgressFeed {
       this.#newest.clear();
       yield* taken;
       if (this.#signal.aborted || (this.#ended && this.#newest.size === 0)) return;
-      await Promise.race([this.#clock.sleep(PROGRESS_MS, this.#signal).catch(() => {}), this.#whenEnded()]);
+      await Promise.race([this.#clock.sleep(PROGRESS_MS, this.#signal).catch(() => {}), this.#ending.promise]);
       if (this.#ended) this.#wake.resolve();
-    }
-  }
-
-  async #whenEnded(): Promise<void> {
-    while (!this.#ended) {
-      await this.#wake.promise;
-      if (!this.#ended) return new Promise(() => {});
     }
   }
 }

@@ -66,6 +66,13 @@ export class Sockets {
     });
   }
 
+  /** Resolves when no WebSocket is open. */
+  async idle(): Promise<void> {
+    await Promise.all(
+      [...this.#server.clients].map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    );
+  }
+
   closeAll(): void {
     for (const socket of this.#server.clients) socket.terminate();
     this.#server.close();
