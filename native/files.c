@@ -11,13 +11,20 @@
 #define REMOVE_DEPTH_MAX 256
 #define READ_WINDOW_CHUNKS 16 /* then the reader says `continue` */
 
-static int sock, root_fd, self_fds;
+static int sock, root_fd, self_fds, temp_dir = -1;
+static char temp[64]; /* in `temp_dir`: what a write has not finished yet */
 static struct buf in;
+
+/* The client is gone: it leaves nothing half done behind. */
+static _Noreturn void leave(void) {
+  if (temp_dir >= 0) unlinkat(temp_dir, temp, 0);
+  _exit(0);
+}
 
 static void say(unsigned type, uint32_t id, const void *p, size_t n) {
   struct buf b = {0};
   frame(&b, type, id, p, n);
-  if (write_all(sock, b.p, b.n)) _exit(0);
+  if (write_all(sock, b.p, b.n)) leave();
   free(b.p);
 }
 
@@ -28,7 +35,7 @@ static void listen_for(struct msg *m) {
   for (int r; (r = parse(&in, 0, m)) != 1;) {
     ssize_t n = r < 0 ? 0 : recv(sock, data, sizeof data, 0);
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) _exit(0);
+    if (n <= 0) leave();
     add(&in, data, (size_t)n);
   }
   used = HEADER_BYTES + m->n;
@@ -137,7 +144,7 @@ static int do_read(const struct msg *m, const char *path) {
 /* Content goes to a new file beside the old one, which it then replaces at once or not at all. */
 static int do_write(const struct msg *m, const char *path) {
   static unsigned serial;
-  char name[NAME_MAX + 1], temp[64];
+  char name[NAME_MAX + 1];
   struct stat old;
   struct msg part;
   uint32_t id = m->id;
@@ -149,11 +156,9 @@ static int do_write(const struct msg *m, const char *path) {
     failed = fail("file_refused", "%.400s is there and is not a regular file", path);
   if (!failed && (fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)) < 0)
     failed = refuse(path);
+  temp_dir = fd >= 0 ? dir : -1;
   if (!failed) say(M_CONTINUE, id, NULL, 0);
-  for (char byte; !failed;) {
-    /* A client that leaves in the middle must leave nothing behind, so its end is seen here and not in listen_for. */
-    if (parse(&in, 0, &part) != 1 && recv(sock, &byte, 1, MSG_PEEK) <= 0) unlinkat(dir, temp, 0), _exit(0);
-    failed = 0;
+  while (!failed) {
     listen_for(&part);
     if (part.type == M_END) break;
     if (part.type != M_DATA) failed = fail("file_refused", "the upload was given up");
@@ -162,6 +167,7 @@ static int do_write(const struct msg *m, const char *path) {
   if (!failed && was && S_ISREG(old.st_mode) && fchown(fd, old.st_uid, old.st_gid)) failed = refuse(path);
   if (!failed && (fchmod(fd, mode) || renameat(dir, temp, dir, name))) failed = refuse(path);
   if (failed && fd >= 0) unlinkat(dir, temp, 0);
+  temp_dir = -1;
   if (fd >= 0) close(fd);
   if (dir >= 0) close(dir);
   return failed;
