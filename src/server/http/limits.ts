@@ -8,9 +8,10 @@ export const JSON_VALUES_MAX = 20_000;
 /** A JSON body must be there within this time; uploads are bounded by `UPLOAD_IDLE_MS_MAX` instead. */
 export const BODY_READ_MS_MAX = 30_000;
 export const UPLOAD_IDLE_MS_MAX = 60_000;
-export const HEADER_BYTES_MAX = 16_384;
+export const HEADER_BYTES_MAX = 32_768;
 export const HEADERS_MS_MAX = 20_000;
-export const URL_BYTES_MAX = 8_192;
+/** A path of 4,096 bytes fits with every byte percent-encoded. */
+export const URL_BYTES_MAX = 14_336;
 export const PARAM_CHARS_MAX = 128;
 export const KEY_CHARS_MAX = 512;
 export const KEEP_ALIVE_MS = 30_000;

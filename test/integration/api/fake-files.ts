@@ -15,6 +15,8 @@ export class FakeFiles {
   taking = 0;
   /** Writes keep only the count, for uploads larger than memory should hold. */
   countOnly = false;
+  /** Called after each listing, to change things behind its back. */
+  onList = () => {};
 
   text(path: string): string | undefined {
     const node = this.nodes.get(path);
@@ -31,7 +33,9 @@ export class FakeFiles {
         const names = [...this.nodes.keys()].filter(
           (key) => key !== '/' && key.startsWith(prefix) && !key.slice(prefix.length).includes('/'),
         );
-        return names.sort().map((key) => this.#stat(key, false));
+        const stats = names.sort().map((key) => this.#stat(key, false));
+        this.onList();
+        return stats;
       },
       read: (path) => this.#read(path),
       write: async (path, content, mode) => {

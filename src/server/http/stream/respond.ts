@@ -4,6 +4,7 @@ import type { Clock } from '../../../kit/clock.ts';
 import type { Logger } from '../../../kit/logger.ts';
 import { problemFor } from '../guard/problems.ts';
 import { HEARTBEAT_MS, SSE_RETRY_MS } from '../limits.ts';
+import { drained } from './drained.ts';
 
 /** Answers that go on: lines of JSON, server-sent events, content. A slow client slows the source and fills no memory. */
 
@@ -96,15 +97,7 @@ function begin(reply: FastifyReply, headers: Readonly<Record<string, string>>): 
 async function push(raw: ServerResponse, chunk: string | Uint8Array): Promise<boolean> {
   if (raw.destroyed || raw.writableEnded) return false;
   if (raw.write(chunk)) return true;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      raw.off('drain', done);
-      raw.off('close', done);
-      resolve();
-    };
-    raw.on('drain', done);
-    raw.on('close', done);
-  });
+  await drained(raw);
   return !raw.destroyed;
 }
 

@@ -3,6 +3,7 @@ import { ArcError } from '../../../contract/errors.ts';
 import type { FileSession, FileStat } from '../../../engines/engine.ts';
 import { ARCHIVE_DEPTH_MAX, ARCHIVE_ENTRIES_MAX } from '../limits.ts';
 import { joinPath } from '../routes/sandbox-path.ts';
+import { drained } from '../stream/drained.ts';
 
 const MTIME_S_MAX = 0x7fff_ffff;
 const ZEROS = Buffer.alloc(65_536);
@@ -86,16 +87,15 @@ async function addFile(archive: Pack, session: FileSession, path: string, stat: 
       error ? done.reject(error) : done.resolve(),
     );
     sink.on('error', () => {});
-    const room = () => new Promise<void>((resolve) => void sink.once('drain', resolve).once('close', resolve));
     let left = stat.size;
     for (; !next.done && left > 0; next = await chunks.next()) {
       const data = next.value.subarray(0, left);
       left -= data.length;
       if (sink.destroyed) break;
-      if (!sink.write(data)) await room();
+      if (!sink.write(data)) await drained(sink);
     }
     for (; left > 0 && !sink.destroyed; left -= Math.min(left, ZEROS.length)) {
-      if (!sink.write(ZEROS.subarray(0, left))) await room();
+      if (!sink.write(ZEROS.subarray(0, left))) await drained(sink);
     }
     sink.end(null);
     await done.promise;

@@ -3,6 +3,7 @@ import { ArcError } from '../../../contract/errors.ts';
 import type { FileSession } from '../../../engines/engine.ts';
 import { ARCHIVE_BYTES_MAX, ARCHIVE_ENTRIES_MAX } from '../limits.ts';
 import { joinPath } from '../routes/sandbox-path.ts';
+import { drained } from '../stream/drained.ts';
 import { ArchiveLinks, entryPath, refuseEntry } from './names.ts';
 
 type Entry = Extract extends AsyncIterable<infer T> ? T : never;
@@ -42,7 +43,7 @@ async function feed(archive: Extract, source: AsyncIterable<Uint8Array>): Promis
     for await (const chunk of source) {
       if (archive.destroyed) return {};
       if (archive.write(chunk)) continue;
-      await new Promise<void>((resolve) => void archive.once('drain', resolve).once('close', resolve));
+      await drained(archive);
     }
     archive.end(null);
     return {};
