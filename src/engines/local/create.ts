@@ -58,6 +58,8 @@ export interface LocalNode extends AsyncDisposable {
 
 /** Used where the limit can't be read; the kernel's own default for services. */
 const OPEN_FILES_FALLBACK = 1024;
+/** Chunks of log that are looked at to explain a failed start. */
+const LAST_CHUNKS = 16;
 
 /** Everything of this machine behind the Engine port. Returns before it is open, so that the API can answer meanwhile. */
 export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNode> {
@@ -126,8 +128,17 @@ async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Fir
     limits: { openFilesMax: openFilesMax(await readFile('/proc/self/limits', 'utf8').catch(() => '')) },
     arch: deps.arch,
     run: deps.run,
+    lastOutput: (id) => lastOutput(deps.logs, id),
     log: deps.log,
   };
+}
+
+/** The end of what a sandbox has printed, or nothing where there is no log yet. */
+async function lastOutput(logs: NodeLogs, id: string): Promise<string> {
+  const parts: Uint8Array[] = [];
+  const options = { since: 0, follow: false, tail: LAST_CHUNKS };
+  for await (const chunk of logs.read(id, options, new AbortController().signal)) parts.push(chunk.data);
+  return Buffer.concat(parts).toString('utf8');
 }
 
 /** Hard limit of open files of this process, and with it of what the helper starts. */

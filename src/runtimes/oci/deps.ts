@@ -24,6 +24,8 @@ export interface NodeParts {
   /** Node's name of the processor architecture. */
   readonly arch: string;
   readonly run: Run;
+  /** The end of what a sandbox, or its runtime in its place, has printed. */
+  readonly lastOutput: (id: string) => Promise<string>;
   readonly log: Logger;
 }
 

@@ -35,7 +35,7 @@ export function execFailure(failed: RuntimeFailed, command: readonly string[]): 
 function isNotFound(said: string): boolean {
   return (
     /executable file .*not found/i.test(said) ||
-    /(exec|executing|open executable|starting container).*(no such file or directory|permission denied|exec format error)/is.test(
+    /(exec|executing|open executable|starting container).*(no such file or directory|permission denied|operation not permitted|exec format error)/is.test(
       said,
     ) ||
     /error finding executable|failed to load .*(no such file|permission denied|exec format)/is.test(said) ||

@@ -29,6 +29,7 @@ export interface Flavour {
   readonly asked?: {
     kill(program: string, folder: SandboxFolder, id: string, signal: string): readonly string[];
     ps(program: string, folder: SandboxFolder, id: string): readonly string[];
+    state(program: string, folder: SandboxFolder, id: string): readonly string[];
   };
 }
 

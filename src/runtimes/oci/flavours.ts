@@ -125,6 +125,7 @@ export const runsc: Flavour = {
   asked: {
     kill: (program, folder, id, signal) => [program, ...runscRoot(folder), 'kill', id, signal],
     ps: (program, folder, id) => [program, ...runscRoot(folder), 'ps', '--format', 'table', id],
+    state: (program, folder, id) => [program, ...runscRoot(folder), 'state', id],
   },
 };
 

@@ -19,6 +19,7 @@ import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '..
 import type { OciDeps } from './deps.ts';
 import { clean, execFailure, startFailure } from './failures.ts';
 import { guestProcesses } from './guest-processes.ts';
+import { guestRuns } from './guest-start.ts';
 import { writeNames } from './names.ts';
 import { configFor, enteredOf, execPaths, helperExec, helperStart } from './orders.ts';
 import { execProcess, startProcess } from './process.ts';
@@ -72,7 +73,9 @@ export class OciRuntime implements Runtime {
       const [record, blank] = await Promise.all([this.#write(order, folder, user), this.#blank(order)]);
       await this.#deps.admit(order.spec.network);
       const process = await this.#deps.helper.start(helperStart(this.#deps, order, folder, blank, user.uid));
-      return handleOf(record, this.#deps.flavour, process);
+      const handle = handleOf(record, this.#deps.flavour, process);
+      await this.#guestRuns(handle, signal);
+      return handle;
     } catch (error) {
       await this.#undo(order);
       throw error instanceof RuntimeFailed ? startFailure(error, order.spec) : error;
@@ -87,6 +90,7 @@ export class OciRuntime implements Runtime {
 
   async wait(handle: Handle, signal: AbortSignal): Promise<Exit> {
     const { promise, resolve, reject } = Promise.withResolvers<Exit>();
+    promise.catch(() => {}); // it may be settled before anybody awaits it
     const off = this.onExit((target, exit) => {
       if (target.id === handle.id && target.incarnation === handle.incarnation) resolve(exit);
     });
@@ -173,6 +177,25 @@ export class OciRuntime implements Runtime {
     }
     const pids = await readPids(this.#deps.helper.cgroupPaths(handle.id));
     return await processList(pids, this.#deps.plan.ids(handle.slot).hostBase, readProc);
+  }
+
+  /** A runtime that stays is there before its program is: waits until the program runs, or tells why it never did. */
+  async #guestRuns(handle: Handle, signal: AbortSignal): Promise<void> {
+    const { asked } = this.#deps.flavour;
+    if (asked === undefined) return;
+    const done = new AbortController();
+    const ended = this.wait(handle, AbortSignal.any([signal, done.signal])).catch(() => undefined);
+    const argv = asked.state(this.#deps.program, this.#folder(handle.id), handle.id);
+    try {
+      await guestRuns(
+        ended,
+        () => this.#ask(handle, argv).catch(() => ''),
+        () => this.#deps.lastOutput(handle.id),
+      );
+      signal.throwIfAborted();
+    } finally {
+      done.abort();
+    }
   }
 
   /** Asks the runtime itself, as root of the sandbox and of nothing else. */

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { Blanks } from '../../../src/host/disk/blanks.ts';
 import { buildHelper } from '../../../src/host/helper/build.ts';
 import type { HelperClient } from '../../../src/host/helper/client.ts';
 import { superviseHelper } from '../../../src/host/helper/supervise.ts';
+import { JournalLogs } from '../../../src/host/journal/logs.ts';
 import { networkPlan } from '../../../src/host/network/plan.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
@@ -110,6 +111,7 @@ export async function world(range = someRange()): Promise<World> {
     clock: realClock,
     logger: silentLogger,
   });
+  const logs = new JournalLogs(join(dir, 'sandboxes'), realClock);
   const deps = {
     helper,
     plan: networkPlan(range, dir, 1500),
@@ -122,6 +124,12 @@ export async function world(range = someRange()): Promise<World> {
     limits: { openFilesMax: 4096 },
     arch: process.arch,
     run: runProgram,
+    lastOutput: async (id: string) => {
+      const parts: Uint8Array[] = [];
+      const options = { since: 0, follow: false };
+      for await (const { data } of logs.read(id, options, new AbortController().signal)) parts.push(data);
+      return Buffer.concat(parts).toString('utf8');
+    },
     log: silentLogger,
   };
   return {
@@ -160,4 +168,37 @@ export async function inside(
   await stream[Symbol.asyncDispose]();
   const text = (name: 'stdout' | 'stderr') => Buffer.concat(parts[name]).toString('utf8');
   return { stdout: text('stdout'), stderr: text('stderr'), exit };
+}
+
+/** What the kernel still has of a sandbox, in words. */
+export function residueOf(at: World, id: string, slot: number): readonly string[] {
+  const { plan, sandboxesDir } = at.deps;
+  const found: string[] = [];
+  if (existsSync(join(sandboxesDir, id))) found.push(`folder ${id}`);
+  for (const policy of ['none', 'public'] as const) {
+    const name = plan.hostInterface(slot, policy);
+    if (existsSync(`/sys/class/net/${name}`)) found.push(`interface ${name}`);
+  }
+  const cgroups = at.helper.cgroupPaths(id);
+  for (const path of new Set([cgroups.memory, cgroups.pids, cgroups.cpuacct])) {
+    if (existsSync(path)) found.push(`cgroup ${path}`);
+  }
+  const { hostBase, count } = plan.ids(slot);
+  for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
+    const status = readOr(`/proc/${pid}/status`);
+    const uid = Number(/^Uid:\s+([0-9]+)/m.exec(status)?.[1] ?? -1);
+    const dead = /^State:\s+[ZX]/m.test(status);
+    if (uid >= hostBase && uid < hostBase + count && !dead) found.push(`process ${pid}`);
+  }
+  const mounts = readOr(`/proc/${at.helper.pid}/mountinfo`) + readOr('/proc/self/mountinfo');
+  if (mounts.includes(id)) found.push('mount');
+  return found;
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
