@@ -67,7 +67,9 @@ describe('a create', () => {
     await assert.rejects(plane.create({ template: 'web' }, { waitMs: 0 }), failsWith('at_capacity'));
     assert.equal(await plane.store.count({ kind: 'sandbox' }), 2);
   });
+});
 
+describe('a create that is not waited for, or refused', () => {
   it('answers with what there is when its wait is over', async () => {
     const plane = await Plane.started();
     plane.plan(slow);
