@@ -1,7 +1,7 @@
 import { Client } from '../sdk/client.ts';
 import type { CliEnv } from './env.ts';
 import { findServer } from './find-server.ts';
-import { nodeTransport } from './http.ts';
+import { quickTransport } from './plain-http.ts';
 
 export async function connect(
   env: CliEnv,
@@ -12,7 +12,7 @@ export async function connect(
   const socket = options.sockets ? (await import('./socket.ts')).wsSocket : undefined;
   return new Client({
     ...address,
-    transport: nodeTransport,
+    transport: quickTransport,
     wait: (ms, signal) => env.clock.sleep(ms, signal),
     ...(socket ? { socket } : {}),
   });

@@ -45,7 +45,8 @@ export class Copier {
   async down(sandbox: Sandbox, source: string, target: string): Promise<number> {
     const { env, out } = this.#call;
     const count = new Count();
-    const there = await sandbox.files.stat(source);
+    const there = await statThere(sandbox, source);
+    if (!there) throw new ArcError('file_not_found', `there is no ${source} in ${sandbox.id}`);
     const isFolder = there.type === 'dir';
     if (target === '-') {
       const content = isFolder ? sandbox.files.readTar(source) : sandbox.files.read(source);
@@ -85,11 +86,16 @@ async function statHere(path: string, shown: string): Promise<Stats> {
   }
 }
 
-async function statThere(sandbox: Sandbox, path: string): Promise<FileEntry | undefined> {
+type There = Pick<FileEntry, 'type' | 'mode'>;
+
+/** With links followed; one that leads nowhere is as good as nothing. */
+async function statThere(sandbox: Sandbox, path: string): Promise<There | undefined> {
   try {
-    return await sandbox.files.stat(path);
+    const entry = await sandbox.files.stat(path);
+    return entry.type === 'symlink' ? await sandbox.files.resolve(path) : entry;
   } catch (error) {
-    if (error instanceof ArcError && error.code === 'file_not_found') return undefined;
+    // The answer to a HEAD has no problem document that would say more than `not_found`.
+    if (error instanceof ArcError && (error.code === 'file_not_found' || error.code === 'not_found')) return undefined;
     throw error;
   }
 }

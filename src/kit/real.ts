@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Clock, Rng } from './clock.ts';
 
 /** The real clock and the real randomness. Only `main/` and tests that need the real ones use this. */
@@ -29,6 +28,7 @@ export const realClock: Clock = {
 };
 
 export const realRng: Rng = {
-  bytes: (count) => randomBytes(count),
-  float: () => randomBytes(4).readUInt32BE(0) / 2 ** 32,
+  // The global, because importing `node:crypto` takes a fifth of the time in which `arc ls` is to answer.
+  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  float: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
 };

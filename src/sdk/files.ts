@@ -31,7 +31,7 @@ export class Files {
     content: Content,
     options: { readonly mode?: number; readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    const mode = options.mode === undefined ? undefined : options.mode.toString(8).padStart(4, '0');
+    const mode = options.mode === undefined ? undefined : octal(options.mode);
     await this.#context.http.json('PUT', this.#path, {
       query: { path, mode },
       content: typeof content === 'string' ? new TextEncoder().encode(content) : content,
@@ -46,8 +46,34 @@ export class Files {
     return answer.items;
   }
 
+  /** What is at a path; a link is given as a link. */
   async stat(path: string): Promise<FileEntry> {
     return this.#context.http.json<FileEntry>('GET', `${this.#path}/stat`, { query: { path } });
+  }
+
+  /** What a path leads to, links followed. */
+  async resolve(
+    path: string,
+  ): Promise<{ readonly type: FileEntry['type']; readonly size: number; readonly mode: number }> {
+    const response = await this.#context.http.send('HEAD', this.#path, { query: { path } });
+    await response.cancel();
+    return {
+      type: (response.header('arc-file-type') ?? 'other') as FileEntry['type'],
+      size: Number(response.header('arc-file-size') ?? 0),
+      mode: Number.parseInt(response.header('arc-file-mode') ?? '0', 8),
+    };
+  }
+
+  /** Resolves to whether it was made now. `parents`: make what is missing above it too. */
+  async makeFolder(
+    path: string,
+    options: { readonly mode?: number; readonly parents?: boolean } = {},
+  ): Promise<boolean> {
+    const mode = options.mode === undefined ? undefined : octal(options.mode);
+    const query = { path, mode, parents: options.parents };
+    const response = await this.#context.http.send('POST', this.#path, { query });
+    await response.cancel();
+    return response.status === 201;
   }
 
   /** Folders with all they hold when `recursive`. */
@@ -73,4 +99,8 @@ export class Files {
       signal: options.signal,
     });
   }
+}
+
+function octal(mode: number): string {
+  return mode.toString(8).padStart(4, '0');
 }

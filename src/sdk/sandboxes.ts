@@ -86,7 +86,16 @@ export class Sandboxes {
   }
 
   /** What every running sandbox uses now. */
-  async stats(): Promise<readonly Stats[]> {
-    return (await this.#context.http.json<{ items: Stats[] }>('GET', '/v1/stats')).items;
+  async stats(options: { readonly labels?: readonly string[] } = {}): Promise<readonly Stats[]> {
+    const all: Stats[] = [];
+    for (let cursor: string | undefined; ; ) {
+      const query = { label: options.labels, limit: 1_000, cursor };
+      const page = await this.#context.http.json<{ items: Stats[]; nextCursor?: string }>('GET', '/v1/stats', {
+        query,
+      });
+      all.push(...page.items);
+      if (page.nextCursor === undefined || page.nextCursor === cursor) return all;
+      cursor = page.nextCursor;
+    }
   }
 }

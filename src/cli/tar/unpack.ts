@@ -1,13 +1,11 @@
 import { constants } from 'node:fs';
 import { chmod, link, lstat, mkdir, open, rm, symlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { type Extract, extract as makeExtract } from 'tar-stream';
+import { type Extract, type ExtractEvents, type Header, extract as makeExtract } from 'tar-stream';
 import { ArcError } from '../../contract/errors.ts';
 import { clean } from '../clean.ts';
 
-type Entry = Extract extends AsyncIterable<infer Each> ? Each : never;
+type Content = ExtractEvents['entry'][1];
 
 /** Entries taken from one tar. */
 export const ENTRIES_MAX = 1_000_000;
@@ -18,23 +16,47 @@ export const ENTRIES_MAX = 1_000_000;
  */
 export async function unpackInto(folder: string, tar: AsyncIterable<Uint8Array>): Promise<{ readonly files: number }> {
   const extract = makeExtract();
-  const feeding = pipeline(Readable.from(tar, { objectMode: false }), extract);
-  feeding.catch(() => {});
-  const unpacker = new Unpacker(folder);
+  const done = Promise.withResolvers<void>();
   await mkdir(folder, { recursive: true });
+  const unpacker = new Unpacker(folder);
+  // Events and not the iterator: that one waits, when it is left early, for an entry that nobody will read any more.
+  extract.on('entry', (header, content, next) => {
+    // An entry that is cut off fails too, after the archive did, when nobody reads it any more.
+    content.on('error', done.reject);
+    unpacker.take(header, content).then(() => next(), done.reject);
+  });
+  extract.on('finish', done.resolve);
+  extract.on('error', done.reject);
+  feed(tar, extract).catch(done.reject);
   try {
-    for await (const entry of extract) await unpacker.take(entry);
-    await feeding;
-    await unpacker.finish();
+    await done.promise;
   } catch (error) {
     extract.destroy();
-    // What broke the stream itself says more than that it was broken.
-    await feeding.catch((cause) => {
-      if (cause instanceof ArcError) throw cause;
-    });
     throw error;
   }
+  await unpacker.finish();
   return { files: unpacker.files };
+}
+
+/** Stops taking from the source once nobody unpacks any more. */
+async function feed(tar: AsyncIterable<Uint8Array>, extract: Extract): Promise<void> {
+  for await (const chunk of tar) {
+    if (extract.destroying) return;
+    if (!extract.write(chunk)) await drained(extract);
+  }
+  extract.end(null);
+}
+
+function drained(extract: Extract): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      extract.off('drain', done);
+      extract.off('close', done);
+      resolve();
+    };
+    extract.on('drain', done);
+    extract.on('close', done);
+  });
 }
 
 class Unpacker {
@@ -51,8 +73,8 @@ class Unpacker {
     this.#real.add(folder);
   }
 
-  async take(entry: Entry): Promise<void> {
-    const { name, type, mode, mtime, linkname } = entry.header;
+  async take(header: Header, content: Content): Promise<void> {
+    const { name, type, mode, mtime, linkname } = header;
     this.#entries += 1;
     if (this.#entries > ENTRIES_MAX) throw refused(`the archive has more than ${ENTRIES_MAX} entries`);
     const inside = safeName(name);
@@ -61,7 +83,7 @@ class Unpacker {
       await this.#makeFolder(path);
       this.#folders.push({ path, mode: (mode ?? 0o755) & 0o777, mtime });
     } else if (type === 'file' || type === 'contiguous-file') {
-      await this.#makeFile(path, entry, (mode ?? 0o644) & 0o777, mtime);
+      await this.#makeFile(path, content, (mode ?? 0o644) & 0o777, mtime);
       return;
     } else if (type === 'symlink') {
       this.#links.push({ path, target: linkname ?? '', name });
@@ -73,7 +95,7 @@ class Unpacker {
       await this.#clear(path);
       await link(source, path);
     } else throw refused(`"${name}" is a ${type}`);
-    entry.resume();
+    content.resume();
   }
 
   /** Links come last: while files are written, none that the archive brought is there to lead a name elsewhere. */
@@ -94,7 +116,7 @@ class Unpacker {
     }
   }
 
-  async #makeFile(path: string, content: Entry, mode: number, mtime: Date | undefined): Promise<void> {
+  async #makeFile(path: string, content: Content, mode: number, mtime: Date | undefined): Promise<void> {
     await this.#makeFolder(dirname(path));
     await this.#clear(path);
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
