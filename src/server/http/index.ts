@@ -21,6 +21,7 @@ import { Live } from './stream/live.ts';
 import { Sockets } from './stream/sockets.ts';
 
 export { type ApiConfig, type ApiDeps, type Readiness, type SandboxUrls, sandboxUrls } from './deps.ts';
+export { errorsPage } from './describe/errors-page.ts';
 
 export interface Api {
   /** Answers from then on. Throws port_in_use, invalid_config. */
