@@ -42,6 +42,9 @@ export class Agent {
   readonly levels: Levels;
   /** Ids that somebody worked on during a look at the node's truth: what was read of them is stale. */
   readonly #touched = new Set<Set<string>>();
+  /** Ends heard of while the start was still on its way: a program may be faster than the news that it runs. */
+  readonly #early = new Map<string, Exit>();
+  readonly #starting = new Set<string>();
   #cancelSweep: (() => void) | undefined;
   #closed = false;
 
@@ -186,13 +189,19 @@ export class Agent {
     await this.#makeRoom(before, order, runtime);
     // The writable layer that is kept belongs to the ids of its slot, so a restart stays on it.
     const slot = this.#held.get(id)?.slot ?? this.#deps.slots.take();
+    this.#starting.add(keyOf(order));
     try {
       const handle = await runtime.start({ id, incarnation, spec, slot, lowers, fresh, labels, owner }, signal);
       this.#held.set(id, { id, incarnation, slot, runtime, phase: 'running', handle });
+      const exit = this.#early.get(keyOf(order));
+      if (exit !== undefined) this.#ended(runtime, order, exit);
       return placementOf(handle, this.#deps.node);
     } catch (error) {
       if (!this.#held.has(id)) this.#deps.slots.give(slot);
       throw error;
+    } finally {
+      this.#early.delete(keyOf(order));
+      this.#starting.delete(keyOf(order));
     }
   }
 
@@ -210,8 +219,9 @@ export class Agent {
 
   #ended(runtime: Runtime, target: Target, exit: Exit): void {
     const holding = this.#held.get(target.id);
-    if (holding?.runtime !== runtime || holding.incarnation !== target.incarnation) return;
-    if (holding.phase !== 'running') return;
+    const known = holding?.runtime === runtime && holding.incarnation === target.incarnation;
+    if (!known && this.#starting.has(keyOf(target))) this.#early.set(keyOf(target), exit);
+    if (!known || holding.phase !== 'running') return;
     this.#held.set(target.id, { ...bare(holding), phase: 'exited', exit });
     this.#tell({ type: 'exited', target: { id: target.id, incarnation: target.incarnation }, exit });
   }
@@ -277,6 +287,10 @@ export class Agent {
   #tell(event: EngineEvent): void {
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+function keyOf({ id, incarnation }: Target): string {
+  return `${id} ${incarnation}`;
 }
 
 function bare({ id, incarnation, slot, runtime }: Holding) {
