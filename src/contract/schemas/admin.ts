@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { ExitView } from './sandbox.ts';
-import { DurationText, LevelName, NAME_PATTERN, Network, SizeText, Template } from './template.ts';
+import { DurationText, LevelName, Network, SizeText, Template } from './template.ts';
 
 /** Shapes of templates, keys, nodes and commands as the API shows them, and of the requests that change them. */
 
@@ -63,8 +63,9 @@ export const ScopeName = Type.Union([
 
 export const KeyRequest = Type.Object(
   {
-    name: Type.String({ pattern: NAME_PATTERN }),
-    owner: Type.String({ pattern: NAME_PATTERN }),
+    /** For people, to know it by. */
+    name: Type.String({ pattern: '^[ -~]{1,64}$' }),
+    owner: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$' }),
     scopes: Type.Array(ScopeName, { minItems: 1, maxItems: 5, uniqueItems: true }),
   },
   { ...closed, $id: 'KeyRequest' },
