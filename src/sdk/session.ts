@@ -161,7 +161,7 @@ export class Session implements AsyncDisposable {
       'not_connected',
       `the connection to ${this.id} was lost (${code}${reason ? ` ${reason}` : ''})`,
       {
-        hint: `The program may still run: join it again as ${this.id}.`,
+        hint: `The program may still run: follow it again with \`arc exec${this.tty ? ' -it' : ''} --join ${this.id} ${this.sandbox}\`.`,
         extra: { exec: this.id },
       },
     );
