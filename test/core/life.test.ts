@@ -90,6 +90,16 @@ describe('a program that ends', () => {
   });
 });
 
+it('a commit of which only the answer is lost counts as what it is: written', async () => {
+  const plane = await Plane.started();
+  plane.answersLost = true;
+  const record = await plane.create({ template: 'web' });
+  assert.equal(record.state, 'running');
+  assert.equal((await plane.now.sandboxes.remove(ada, record.id)).state, 'removed');
+  assert.deepEqual(plane.engine.truth(), []);
+  assert.equal(plane.router.routes.get(record.id)?.address, undefined);
+});
+
 describe('restart and reset', () => {
   it('start the next incarnation, the one over the layer of before and the other afresh', async () => {
     const plane = await Plane.started();

@@ -48,11 +48,12 @@ export class Plane {
   readonly images = new FakeImages({ 'busybox:1': { command: ['/bin/sh'], ports: [80] } });
   readonly commits: (readonly Write[])[] = [];
   diskFull = false;
+  answersLost = false;
   readonly store: Store = new MemoryStore({
     fault: (writes) => {
       if (this.diskFull) return { when: 'before', error: new ArcError('disk_full', 'full') };
       this.commits.push(writes);
-      return undefined;
+      return this.answersLost ? { when: 'after', error: new ArcError('internal', 'the answer was lost') } : undefined;
     },
   });
   readonly #rng = new SeededRng(42);

@@ -93,10 +93,17 @@ export class World {
   #countedCreate(engine: FakeEngine): FakeEngine['create'] {
     return async (order, signal) => {
       this.creating += 1;
+      // One that was cancelled and goes on all the same is not waited for any more.
+      let counted = true;
+      const over = () => {
+        if (counted) this.creating -= 1;
+        counted = false;
+      };
+      signal.addEventListener('abort', over, { once: true });
       try {
         return await engine.create(order, signal);
       } finally {
-        this.creating -= 1;
+        over();
       }
     };
   }

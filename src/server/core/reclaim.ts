@@ -1,4 +1,4 @@
-import { isUp, transition } from '../../domain/lifecycle.ts';
+import { isUp } from '../../domain/lifecycle.ts';
 import { type PlanStep, type RowFacts, reconcile } from '../../domain/reconcile.ts';
 import type { Held } from '../../engines/engine.ts';
 import { backoff } from '../../kit/backoff.ts';
@@ -7,6 +7,7 @@ import type { Core } from './context.ts';
 import type { Ending } from './ending.ts';
 import type { Expiry } from './expiry.ts';
 import { nodeLost } from './node-lost.ts';
+import { nowRunning } from './now-running.ts';
 import { PASS_PARALLEL, RECLAIM_BACKOFF } from './options.ts';
 import type { Retention } from './retention.ts';
 import { routeOf, type SandboxRow, type Versioned } from './row.ts';
@@ -153,6 +154,9 @@ export class Reclaimer {
     const target = { id: step.id, incarnation: step.incarnation };
     if (!row || row.state === 'removed' || row.state === 'failed') {
       logger.info({ sandbox: step.id, state: row?.state ?? 'unknown' }, 'removing what is left of a sandbox');
+      // Its address is free once it is destroyed: no route may lead there any more.
+      await (row ? this.#core.router.set(routeOf(row)) : this.#core.router.forget(step.id));
+      if (row?.state === 'removed') this.#retention.noteRemoved(row);
       await calls.destroy(target);
     } else if (step.do === 'stop' && row.state === 'stopped') {
       await calls.stop(target);
@@ -186,9 +190,8 @@ export class Reclaimer {
       this.#starter.enqueue(found.row.id, { resumed: true, partial: true });
       return;
     }
-    const now = this.#core.clock.now();
     const ran = await this.#core.rows.change(found, (row) =>
-      row.state === 'starting' ? { ...transition(row, 'running', 'adopted', now), startedAt: now, fresh: false } : row,
+      row.state === 'starting' ? nowRunning(this.#core, row, 'adopted') : row,
     );
     await this.#ending.stopped(ran, step.exit);
     this.#expiry.arm(ran.row);
@@ -229,11 +232,10 @@ export class Reclaimer {
   async #syncRoutes(live: ReadonlyMap<string, Versioned>, unsure: ReadonlySet<string>): Promise<void> {
     const { lanes, router, rows } = this.#core;
     const routes = new Map((await router.list()).map((route) => [route.id, route]));
-    const kept = this.#retention.keptIds;
     const off = [...live.values()]
       .filter(({ row }) => !sameRoute(routes.get(row.id), routeOf(row)))
       .map(({ row }) => row.id);
-    const unknown = [...routes.keys()].filter((id) => !live.has(id) && !kept.has(id));
+    const unknown = [...routes.keys()].filter((id) => !live.has(id) && !this.#retention.isKept(id));
     for (const id of [...off, ...unknown]) {
       if (unsure.has(id)) continue;
       await lanes.tryRun(id, async () => {

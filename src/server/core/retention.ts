@@ -18,7 +18,7 @@ const HEARTBEAT = 'heartbeat';
 export class Retention {
   readonly #core: Core;
   /** Removed sandboxes whose rows are kept, the oldest first. */
-  #kept: Kept[] = [];
+  #kept = new Map<string, Kept>();
   #beatAt = Number.NEGATIVE_INFINITY;
 
   constructor(core: Core) {
@@ -30,11 +30,11 @@ export class Retention {
   }
 
   noteRemoved(row: SandboxRow): void {
-    this.#kept.push({ id: row.id, until: row.keepUntil ?? this.keepUntil(), idempotency: row.idempotency });
+    if (!this.#kept.has(row.id)) this.#kept.set(row.id, this.#toKept(row));
   }
 
-  get keptIds(): ReadonlySet<string> {
-    return new Set(this.#kept.map((kept) => kept.id));
+  isKept(id: string): boolean {
+    return this.#kept.has(id);
   }
 
   /** The heartbeats of earlier boots must be known before the first deadline is looked at. */
@@ -45,10 +45,9 @@ export class Retention {
   }
 
   loadRemoved(rows: readonly SandboxRow[]): void {
-    const known = this.keptIds;
-    const loaded = rows.filter((row) => !known.has(row.id)).map((row) => this.#toKept(row));
     const left = (kept: Kept) => this.#core.time.left(kept.until);
-    this.#kept = [...loaded, ...this.#kept].sort((a, b) => left(a) - left(b));
+    const all = new Map([...rows.map((row) => [row.id, this.#toKept(row)] as const), ...this.#kept]);
+    this.#kept = new Map([...all].sort(([, a], [, b]) => left(a) - left(b)));
   }
 
   async sweep(): Promise<void> {
@@ -69,13 +68,13 @@ export class Retention {
   async #forget(): Promise<void> {
     const { options, router, store, time } = this.#core;
     for (let forgotten = 0; forgotten < FORGET_ROWS_MAX; forgotten++) {
-      const [oldest] = this.#kept;
+      const [oldest] = this.#kept.values();
       if (!oldest) return;
-      if (this.#kept.length <= options.keepRemovedMax && time.left(oldest.until) > 0) return;
+      if (this.#kept.size <= options.keepRemovedMax && time.left(oldest.until) > 0) return;
       const writes: Write[] = [{ op: 'delete', kind: SANDBOX, id: oldest.id }];
       if (oldest.idempotency !== undefined) writes.push({ op: 'delete', kind: IDEMPOTENCY, id: oldest.idempotency });
       await store.commit(writes);
-      this.#kept.shift();
+      this.#kept.delete(oldest.id);
       await router.forget(oldest.id);
     }
   }

@@ -20,8 +20,21 @@ export class Rows {
   }
 
   async insert(row: SandboxRow, also: readonly Write[]): Promise<Versioned> {
-    const [revision = 0] = await this.#store.commit([putRow(row, 0), ...also, ...changeEvents(undefined, row)]);
-    return { row, revision };
+    try {
+      const [revision = 0] = await this.#store.commit([putRow(row, 0), ...also, ...changeEvents(undefined, row)]);
+      return { row, revision };
+    } catch (error) {
+      const written = await this.#writtenAfterAll(row, error);
+      if (!written) throw error;
+      return written;
+    }
+  }
+
+  /** Only the answer to a commit may have been lost: then the row is there as it was to be. */
+  async #writtenAfterAll(wanted: SandboxRow, error: unknown): Promise<Versioned | undefined> {
+    if (error instanceof ArcError && (error.code === 'conflict' || error.code === 'disk_full')) return undefined;
+    const newest = await this.read(wanted.id).catch(() => undefined);
+    return newest && JSON.stringify(newest.row) === JSON.stringify(wanted) ? newest : undefined;
   }
 
   /**
@@ -42,6 +55,8 @@ export class Rows {
         const [revision = 0] = await this.#store.commit(writes);
         return { row: next, revision };
       } catch (error) {
+        const written = await this.#writtenAfterAll(next, error);
+        if (written) return written;
         if (!(error instanceof ArcError && error.code === 'conflict') || tries >= CHANGE_TRIES_MAX) throw error;
         const newest = await this.read(from.row.id);
         if (!newest) throw new ArcError('sandbox_not_found', `there is no sandbox ${from.row.id}`);

@@ -1,7 +1,6 @@
 import { ArcError, asArcError, type ErrorCode } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
 import type { Reason } from '../../contract/states.ts';
-import { expiryForPeople } from '../../domain/deadline.ts';
 import { isPending, transition } from '../../domain/lifecycle.ts';
 import type { Placement } from '../../engines/engine.ts';
 import type { Core } from './context.ts';
@@ -9,6 +8,7 @@ import type { Ending } from './ending.ts';
 import type { Expiry } from './expiry.ts';
 import type { Job, Jobs } from './jobs.ts';
 import { lastWords } from './last-words.ts';
+import { nowRunning } from './now-running.ts';
 import { untilReady } from './readiness.ts';
 import { orderOf, routeOf, type SandboxRow, type Versioned } from './row.ts';
 
@@ -155,17 +155,9 @@ export class Starter {
   }
 
   async #running(found: Versioned, placement: Placement, origin: Origin): Promise<void> {
-    const { clock, rows, router, time, waiters } = this.#core;
-    const now = clock.now();
-    const running = (row: SandboxRow): SandboxRow => {
-      const reason: Reason = origin.resumed ? 'adopted' : 'ready';
-      const next: SandboxRow = { ...transition(row, 'running', reason, now), placement, fresh: false, startedAt: now };
-      if (!row.deadline) return next;
-      // The first life begins now; later ones go on with the time that is left.
-      const left = time.left(row.deadline);
-      const ms = row.startedAt === undefined ? Math.max(left, row.spec.ttlMs ?? left) : left;
-      return { ...next, deadline: time.in(ms), expiresAt: expiryForPeople(undefined, ms, now) };
-    };
+    const { rows, router, waiters } = this.#core;
+    const reason: Reason = origin.resumed ? 'adopted' : 'ready';
+    const running = (row: SandboxRow): SandboxRow => ({ ...nowRunning(this.#core, row, reason), placement });
     // Before anybody can read that it runs, its address answers.
     await router.set(routeOf(running(found.row)));
     const { row } = await rows.change(found, running);
