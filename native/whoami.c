@@ -44,7 +44,6 @@ enum {
 struct parked {
   char in[HEAD_BYTES_MAX], out[ANSWER_BYTES_MAX];
   size_t in_n, out_n, out_at;
-  int used, touched;
 };
 
 struct connection {
@@ -65,6 +64,8 @@ struct request {
 
 static struct connection connections[CONNECTIONS_MAX];
 static struct parked parkeds[PARKED_MAX];
+/* Not in `struct parked`: to look at one would touch its page. */
+static char parked_used[PARKED_MAX], parked_touched[PARKED_MAX];
 static char scratch[HEAD_BYTES_MAX], answer[ANSWER_BYTES_MAX];
 /* Places ever used lie below `places`: memory is touched only as connections come. */
 static int poll_fd, listen_fd, open_count, places, swept_clean, environment_count;
@@ -247,16 +248,16 @@ static time_t now(void) {
 
 static struct parked *park(struct connection *c) {
   for (int i = 0; !c->parked && i < PARKED_MAX; i++)
-    if (!parkeds[i].used) {
+    if (!parked_used[i]) {
       c->parked = &parkeds[i];
-      c->parked->used = c->parked->touched = 1;
+      parked_used[i] = parked_touched[i] = 1;
       c->parked->in_n = c->parked->out_n = c->parked->out_at = 0;
     }
   return c->parked;
 }
 
 static void unpark(struct connection *c) {
-  if (c->parked) c->parked->used = 0;
+  if (c->parked) parked_used[c->parked - parkeds] = 0;
   c->parked = 0;
 }
 
@@ -432,9 +433,9 @@ static void sweep(void) {
   while (places && !connections[places - 1].fd) places--;
   give_back(&connections[places], &connections[CONNECTIONS_MAX]);
   for (int i = 0; i < PARKED_MAX; i++)
-    if (parkeds[i].touched && !parkeds[i].used) {
-      parkeds[i].touched = 0;
-      give_back(parkeds[i].in, &parkeds[i].in_n);
+    if (parked_touched[i] && !parked_used[i]) {
+      parked_touched[i] = 0;
+      give_back(&parkeds[i], &parkeds[i + 1]);
     }
   if (open_count) return;
   give_back_code();
@@ -518,6 +519,7 @@ int main(int argc, char **argv, char **envp) {
   struct epoll_event listening = {.events = EPOLLIN, .data.ptr = 0};
   if (poll_fd < 0 || epoll_ctl(poll_fd, EPOLL_CTL_ADD, listen_fd, &listening) < 0) return say("no epoll ", 0), 71;
   say("listening on port ", port);
+  give_back_code(); /* the C library's start, above all */
   for (time_t swept = now();;) {
     turn();
     if (now() != swept) sweep(), swept = now();
