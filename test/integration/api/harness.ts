@@ -94,11 +94,11 @@ export async function startApi(options: { config?: Partial<ApiConfig>; clock?: C
   };
 }
 
-/** Waits for a condition, at most 5 s. */
+/** Waits for a condition, at most 30 s, since the machine may be busy. */
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 30_000;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 5 s in vain for: ${what}`);
+    if (performance.now() > deadline) throw new Error(`waited 30 s in vain for: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
