@@ -19,7 +19,8 @@ export const FORWARDING_MARK = 'forwarding was turned on by arc';
  * The one table. Its size does not depend on the number of sandboxes: the name of an interface tells the policy, the route
  * back tells whether a source address is its own, and a set holds what is refused.
  *
- * The table is replaced in one transaction; there is no moment without rules.
+ * What a sandbox sends is refused with an answer, so that its programs fail at once instead of waiting; what is sent to one is
+ * dropped. The table is replaced in one transaction; there is no moment without rules.
  */
 export function ruleset(plan: NetworkPlan, options: RuleOptions): string {
   const none = `"${plan.prefix('none')}*"`;
@@ -51,19 +52,19 @@ table inet ${plan.table} {
   }
   chain to_host {
     ct state established accept
-    drop
+    reject with icmpx admin-prohibited
   }
 
   chain forward {
     type filter hook forward priority ${FILTER_PRIORITY}; policy accept;
-    iifname ${none} drop
+    iifname ${none} reject with icmpx admin-prohibited
     oifname ${none} drop
     iifname ${open} jump outbound
     oifname ${open} jump inbound
 ${options.forwardingIsOurs ? `    iifname != ${ours} oifname != ${ours} drop comment "${FORWARDING_MARK}"\n` : ''}  }
   chain outbound {
-    oifname ${ours} drop
-    ip daddr @refused4 drop
+    oifname ${ours} reject with icmpx admin-prohibited
+    ip daddr @refused4 reject with icmpx admin-prohibited
     accept
   }
   chain inbound {
