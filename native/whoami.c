@@ -71,8 +71,6 @@ static char scratch[HEAD_BYTES_MAX], answer[ANSWER_BYTES_MAX];
 static int poll_fd, listen_fd, open_count, places, swept_clean, environment_count;
 static struct utsname self;
 
-/* --- text ------------------------------------------------------------------------------------------------------- */
-
 struct text {
   char *p;
   size_t n, max;
@@ -94,33 +92,21 @@ static void put_number(struct text *t, unsigned long long v) {
   put(t, digits + at, sizeof digits - at);
 }
 
-static void put_six(struct text *t, const unsigned char *a) {
-  put_text(t, "[");
-  for (int i = 0; i < 16; i++) {
-    if (i && i % 2 == 0) put_text(t, ":");
-    put(t, &"0123456789abcdef"[a[i] >> 4], 1);
-    put(t, &"0123456789abcdef"[a[i] & 15], 1);
-  }
-  put_text(t, "]");
-}
-
-static void put_four(struct text *t, const unsigned char *a) {
-  for (int i = 0; i < 4; i++) {
-    if (i) put_text(t, ".");
-    put_number(t, a[i]);
-  }
-}
-
+/* Family and port are at the same place in both kinds of address. */
 static void put_address(struct text *t, const struct sockaddr_in6 *peer) {
   const unsigned char *a = peer->sin6_addr.s6_addr;
-  if (peer->sin6_family == AF_INET) put_four(t, (const unsigned char *)peer + offsetof(struct sockaddr_in, sin_addr));
-  else if (IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr)) put_four(t, a + 12);
-  else put_six(t, a);
-  put_text(t, ":");
-  put_number(t, ntohs(peer->sin6_port)); /* at the same place in both families */
+  int four = peer->sin6_family == AF_INET || IN6_IS_ADDR_V4MAPPED(&peer->sin6_addr);
+  if (peer->sin6_family == AF_INET) a = (const unsigned char *)peer + offsetof(struct sockaddr_in, sin_addr);
+  else if (four) a += 12;
+  if (!four) put_text(t, "[");
+  for (int i = 0; i < (four ? 4 : 16); i++) {
+    if (i && (four || i % 2 == 0)) put_text(t, four ? "." : ":");
+    if (four) put_number(t, a[i]);
+    else put(t, &"0123456789abcdef"[a[i] >> 4], 1), put(t, &"0123456789abcdef"[a[i] & 15], 1);
+  }
+  put_text(t, four ? ":" : "]:");
+  put_number(t, ntohs(peer->sin6_port));
 }
-
-/* --- requests --------------------------------------------------------------------------------------------------- */
 
 /* `word` is lower case. */
 static int same(const char *p, size_t n, const char *word) {
@@ -203,8 +189,6 @@ static int read_request(struct request *r, const char *p, size_t n) {
   return 1;
 }
 
-/* --- answers ---------------------------------------------------------------------------------------------------- */
-
 /* The page is put together first, behind room for its header, which says how long the page is. */
 static size_t write_answer(const struct connection *c, const struct request *r, int keep) {
   struct text page = {answer + ANSWER_HEAD_BYTES_MAX, 0, sizeof answer - ANSWER_HEAD_BYTES_MAX};
@@ -231,14 +215,8 @@ static size_t write_answer(const struct connection *c, const struct request *r, 
   return head.n + page.n;
 }
 
-static size_t write_refusal(void) {
-  struct text t = {answer, 0, sizeof answer};
-  put_text(&t, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n");
-  put_text(&t, "Content-Length: 12\r\n\r\nBad request\n");
-  return t.n;
-}
-
-/* --- connections ------------------------------------------------------------------------------------------------ */
+static const char REFUSAL[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n"
+                              "Content-Length: 12\r\n\r\nBad request\n";
 
 static time_t now(void) {
   struct timespec t;
@@ -273,7 +251,7 @@ static int watch(struct connection *c, int operation, unsigned events) {
   return epoll_ctl(poll_fd, operation, c->fd, &e);
 }
 
-/* The last answer is out: our side is closed, and the client's rest is thrown away, lest a reset overtakes the answer. */
+/* The last answer is out. The client's rest is thrown away for a while, lest a reset overtakes the answer. */
 static void linger(struct connection *c) {
   unpark(c);
   c->lingering = 1;
@@ -332,14 +310,14 @@ static void serve(struct connection *c, const char *p, size_t n) {
     int found = read_request(&r, p, n);
     if (!found) break;
     int keep = found > 0 && r.keep_alive > 0;
-    size_t length = found > 0 ? write_answer(c, &r, keep) : write_refusal();
+    size_t length = found > 0 ? write_answer(c, &r, keep) : sizeof REFUSAL - 1;
     if (found > 0) {
       n -= (size_t)(r.end - p);
       p = r.end;
       c->skip = r.length;
     }
     c->last = !keep;
-    int given = give(c, answer, length);
+    int given = give(c, found > 0 ? answer : REFUSAL, length);
     if (given < 0) return;
     if (given && c->last) return linger(c);
     if (!given) break;
@@ -374,18 +352,22 @@ static void writable(struct connection *c) {
   serve(c, scratch, held);
 }
 
-/* Room for one more: a free place, or that of the connection which is nearest to its end anyway. */
+/* Ends the connection that is nearest to its end anyway. */
+static struct connection *make_room(void) {
+  struct connection *c = 0;
+  for (int i = 0; i < places; i++)
+    if (connections[i].fd && (!c || connections[i].deadline < c->deadline)) c = &connections[i];
+  if (c) end(c);
+  return c;
+}
+
 static struct connection *place(void) {
-  struct connection *oldest = &connections[0];
   for (int i = 0; i < CONNECTIONS_MAX; i++) {
-    if (!connections[i].fd) {
-      if (i >= places) places = i + 1;
-      return &connections[i];
-    }
-    if (connections[i].deadline < oldest->deadline) oldest = &connections[i];
+    if (connections[i].fd) continue;
+    if (i >= places) places = i + 1;
+    return &connections[i];
   }
-  end(oldest);
-  return oldest;
+  return make_room();
 }
 
 static void take(void) {
@@ -393,16 +375,9 @@ static void take(void) {
     struct sockaddr_in6 peer;
     socklen_t size = sizeof peer;
     int fd = accept4(listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
-      /* No descriptor is left: one is made free, so that the loop doesn't spin on a client that can't be taken. */
-      if ((errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) && open_count) {
-        struct connection *c = 0;
-        for (int j = 0; j < places; j++)
-          if (connections[j].fd && (!c || connections[j].deadline < c->deadline)) c = &connections[j];
-        end(c);
-      }
-      return;
-    }
+    /* Without a descriptor for it, a client that waits to be taken would keep the loop spinning. */
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) make_room();
+    if (fd < 0) return;
     struct connection *c = place();
     *c = (struct connection){.fd = fd, .peer = peer, .deadline = now() + HEAD_SECONDS};
     open_count++;
@@ -442,8 +417,6 @@ static void sweep(void) {
   swept_clean = 1;
 }
 
-/* --- the program ------------------------------------------------------------------------------------------------ */
-
 static void on_stop(int number) {
   (void)number;
   _exit(0);
@@ -462,18 +435,18 @@ static void say(const char *what, unsigned number) {
 
 /* Both families where the kernel has them, else IPv4. Gives the port, or 0. */
 static unsigned listen_on(unsigned port) {
+  static const int families[] = {AF_INET6, AF_INET};
   int on = 1, off = 0;
-  struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons((unsigned short)port)};
-  struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
-  for (int family = 0; family < 2; family++) {
-    listen_fd = socket(family ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  for (int i = 0; i < 2; i++) {
+    struct sockaddr_in6 address = {.sin6_family = (sa_family_t)families[i], .sin6_port = htons((unsigned short)port)};
+    socklen_t size = i ? sizeof(struct sockaddr_in) : sizeof address;
+    listen_fd = socket(families[i], SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listen_fd < 0) continue;
     setsockopt(listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (!family) setsockopt(listen_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    struct sockaddr *address = family ? (struct sockaddr *)&four : (struct sockaddr *)&six;
-    socklen_t size = family ? sizeof four : sizeof six;
-    if (!bind(listen_fd, address, size) && !listen(listen_fd, 1024) && !getsockname(listen_fd, address, &size))
-      return ntohs(family ? four.sin_port : six.sin6_port);
+    if (!i) setsockopt(listen_fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    struct sockaddr *any = (struct sockaddr *)&address;
+    if (!bind(listen_fd, any, size) && !listen(listen_fd, 1024) && !getsockname(listen_fd, any, &size))
+      return ntohs(address.sin6_port);
     close(listen_fd);
   }
   return 0;
