@@ -2,11 +2,14 @@ import type { Session, SessionExit } from '../sdk/session.ts';
 import type { CliEnv, InputStream } from './env.ts';
 import { EXIT, signalExitCode } from './exit-codes.ts';
 import type { Interruption } from './interruption.ts';
-import type { Output } from './output.ts';
+import { BrokenPipe, type Output } from './output.ts';
 import { ScreenModes } from './screen-modes.ts';
 
 /** How long a program may take to end after a signal before it is killed, ms. */
 export const GRACE_MS = 5_000;
+
+/** How long it may take to end when nobody reads its output any more, ms. */
+const UNREAD_GRACE_MS = 1_000;
 
 export interface Attachment {
   readonly env: CliEnv;
@@ -43,10 +46,14 @@ async function attachStreams(session: Session, attachment: Attachment): Promise<
   try {
     await copyOutput(session, attachment);
     return await session.exit;
+  } catch (error) {
+    if (error instanceof BrokenPipe) await endUnread(session, env);
+    throw error;
   } finally {
     done.abort();
     stopListening();
     stopInput();
+    session.leave();
   }
 }
 
@@ -75,8 +82,26 @@ async function attachTerminal(session: Session, attachment: Attachment): Promise
     out.stream.off('resize', resize);
     if (raw) env.stdin.setRawMode?.(false);
     stopInput();
+    session.leave();
     if (out.isTTY) await out.write(modes.undo()).catch(() => {});
   }
+}
+
+/** As in a pipe here: whoever writes to nobody is told by SIGPIPE. What ignores that would wait for a reader for ever. */
+async function endUnread(session: Session, env: CliEnv): Promise<void> {
+  const ended = new AbortController();
+  const killing = env.clock.sleep(UNREAD_GRACE_MS, ended.signal).then(
+    () => session.signal('SIGKILL'),
+    () => {},
+  );
+  try {
+    await session.signal('SIGPIPE');
+    await session.drain();
+  } catch {
+    // The connection is gone too; there is nothing more to be done from here.
+  }
+  ended.abort();
+  await killing.catch(() => {});
 }
 
 async function copyOutput(session: Session, { out, err }: Attachment): Promise<void> {

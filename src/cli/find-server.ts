@@ -23,7 +23,7 @@ export function findServer(env: FindEnv, dataDirOption: string | undefined): Ser
   const file = readClientFile(env);
   if (file.url !== undefined) {
     const fileKey =
-      key ?? file.apiKey ?? (file.apiKeyFile === undefined ? undefined : readText(file.apiKeyFile)?.trim());
+      key || file.apiKey || (file.apiKeyFile === undefined ? undefined : readText(file.apiKeyFile)?.trim());
     if (!fileKey) throw notConnected(`${file.path} names a server and no key`, 'Add `apiKey` or `apiKeyFile` to it.');
     return { url: checkUrl(file.url, file.path), key: fileKey };
   }

@@ -25,7 +25,11 @@ export interface CliRun {
 }
 
 /** The command line's own function against a real API, with everything of its process in hand. */
-export function startCli(api: Pick<Harness, 'base' | 'admin'>, argv: readonly string[], options: CliOptions = {}): CliRun {
+export function startCli(
+  api: Pick<Harness, 'base' | 'admin'>,
+  argv: readonly string[],
+  options: CliOptions = {},
+): CliRun {
   const stdout = options.stdout ?? new Sink();
   const stderr = options.stderr ?? new Sink();
   const listeners = new Map<SignalName, Set<() => void>>();
