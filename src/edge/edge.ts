@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ArcError, asArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -257,10 +257,10 @@ function upgradable(request: IncomingMessage): boolean {
 }
 
 function parseListen(listen: string): EdgeAddress {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(listen);
-  const host = match?.[1] ?? match?.[2];
+  const match = /^(?:\[([^\]]+)\]|(.+)):([0-9]{1,5})$/.exec(listen);
+  const host = match?.[1] ?? match?.[2] ?? '';
   const port = Number(match?.[3]);
-  if (host === undefined || port > 65_535) {
+  if (host === '' || port > 65_535 || (host.includes(':') && isIP(host) !== 6)) {
     throw new ArcError('invalid_config', `The edge's address is HOST:PORT, not ${listen}.`);
   }
   return { host, port };

@@ -31,7 +31,7 @@ export interface EdgeLimits {
   readonly continueMs: number;
   /** How often deadlines of connections are looked at. */
   readonly sweepMs: number;
-  /** For requests under way when the edge is closed. */
+  /** For requests under way when the edge is closed. Streams and tunnels may never end, so it is short. */
   readonly drainMs: number;
   /** Removed sandboxes that the edge still answers 410 for; the oldest are forgotten first. */
   readonly goneRoutes: number;
@@ -54,6 +54,6 @@ export const EDGE_LIMITS: EdgeLimits = {
   idleInAll: 2_000,
   continueMs: 1_000,
   sweepMs: 1_000,
-  drainMs: 10_000,
+  drainMs: 2_000,
   goneRoutes: 20_000,
 };

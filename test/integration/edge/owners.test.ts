@@ -183,6 +183,13 @@ it('closing lets requests under way end, and takes no more', async (t) => {
   await closed;
 });
 
+it('an IPv6 address can be listened on, with brackets or without', async (t) => {
+  for (const listen of ['[::1]:0', '::1:0']) {
+    const edge = await startEdge(t, {}, { listen });
+    assert.equal(statusOf(await exchange(edge, get('[::1]'))), 404);
+  }
+});
+
 it('an address in use is said', async (t) => {
   const edge = await startEdge(t);
   await assert.rejects(startEdge(t, {}, { listen: `127.0.0.1:${edge.address.port}` }), { code: 'port_in_use' });
