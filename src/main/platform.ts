@@ -41,6 +41,7 @@ export interface PlatformOptions {
 }
 
 const ROOT = join(import.meta.dirname, '../..');
+const RECLAIM_WAIT_MS = 1_000;
 const clock = realClock;
 const rng = realRng;
 
@@ -107,6 +108,8 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await node.opened;
     await undo.add('control plane', () => plane.close());
     await plane.start();
+    // What still runs is routed again before anybody is told `ready`; a machine that is slow about it is not waited for.
+    await Promise.race([plane.reclaimed(), clock.sleep(RECLAIM_WAIT_MS)]);
     ready = true;
     // Trying each level starts real sandboxes: nobody who is waiting for `ready` waits for that.
     tellLevels(node.engine, say).catch((error) => logger.warn({ error }, 'the levels of this node are not known yet'));
