@@ -1,5 +1,6 @@
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { removeTree } from '../../kit/remove-tree.ts';
 
 export interface Names {
   readonly id: string;
@@ -14,7 +15,7 @@ export interface Names {
  * for them, and whoever is root inside may change them.
  */
 export async function writeNames(folder: string, names: Names): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
+  await removeTree(folder, dirname(folder));
   const etc = join(folder, 'etc');
   await mkdir(etc, { recursive: true });
   await Promise.all([chmod(folder, 0o755), chmod(etc, 0o755)]);

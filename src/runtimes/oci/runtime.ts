@@ -15,6 +15,7 @@ import { processList, readProc } from '../../host/cgroups/processes.ts';
 import { readPids, readUsage } from '../../host/cgroups/usage.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
+import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import type { OciDeps } from './deps.ts';
 import { clean, execFailure, startFailure } from './failures.ts';
@@ -116,7 +117,8 @@ export class OciRuntime implements Runtime {
 
   async stop(target: Target): Promise<void> {
     await this.#deps.helper.stop(target);
-    await rm(this.#folder(target.id).state, { recursive: true, force: true });
+    const { dir, state } = this.#folder(target.id);
+    await removeTree(state, dir);
   }
 
   async destroy(target: Target): Promise<void> {
@@ -288,7 +290,7 @@ export class OciRuntime implements Runtime {
 
   async #makeState(folder: SandboxFolder, slot: number): Promise<void> {
     await chmod(folder.dir, FOLDER_MODE);
-    await rm(folder.state, { recursive: true, force: true });
+    await removeTree(folder.state, folder.dir);
     if (this.#deps.flavour.joins === 'paths') return;
     const { hostBase } = this.#deps.plan.ids(slot);
     await mkdir(folder.state, { mode: 0o700 });
@@ -310,7 +312,7 @@ export class OciRuntime implements Runtime {
     await this.destroy(target);
     const { dir } = this.#folder(target.id);
     const left = await readdir(dir).catch(() => undefined);
-    if (left !== undefined) await rm(dir, { recursive: true, force: true });
+    if (left !== undefined) await removeTree(dir, this.#deps.sandboxesDir);
   }
 }
 

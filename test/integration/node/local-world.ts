@@ -50,7 +50,20 @@ export async function localWorld(range = someRange(), changes: Partial<LocalEngi
   };
   const node = await createLocalEngine(deps);
   const nodes = [node];
-  await node.opened;
+  const end = async () => {
+    for (const one of nodes) await one[Symbol.asyncDispose]();
+    for (const entry of await helper.list()) await helper.destroy(entry);
+    await node.firewall.remove();
+    await helper.quit();
+    await helper[Symbol.asyncDispose]();
+    await rm(dir, { recursive: true, force: true });
+  };
+  try {
+    await node.opened;
+  } catch (error) {
+    await end();
+    throw error;
+  }
   return {
     dir,
     lower,
@@ -62,14 +75,7 @@ export async function localWorld(range = someRange(), changes: Partial<LocalEngi
       await next.opened;
       return next;
     },
-    [Symbol.asyncDispose]: async () => {
-      for (const one of nodes) await one[Symbol.asyncDispose]();
-      for (const entry of await helper.list()) await helper.destroy(entry);
-      await node.firewall.remove();
-      await helper.quit();
-      await helper[Symbol.asyncDispose]();
-      await rm(dir, { recursive: true, force: true });
-    },
+    [Symbol.asyncDispose]: end,
   };
 }
 
