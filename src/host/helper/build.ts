@@ -34,7 +34,7 @@ export async function buildHelper(options: BuildOptions = {}): Promise<string> {
   const fresh = `${binary}.${process.pid}`;
   const flags = [...FLAGS, ...(options.sanitize ? SANITIZED : RELEASE)];
   try {
-    await compile(options.compilers ?? COMPILERS, [...flags, '-o', fresh, ...sources.filter((s) => s.endsWith('.c'))]);
+    await compile(options.compilers ?? COMPILERS, [...flags, '-o', fresh, join(dir, 'arc-node.c')]);
     await rename(fresh, binary);
   } finally {
     await rm(fresh, { force: true });

@@ -10,12 +10,15 @@ import { type Answer, HelperLink, unavailable } from './link.ts';
 import type { HelperEntry, HelperExec, HelperStart, NodeHelper } from './port.ts';
 import { signalNumber } from './signals.ts';
 import { startFields } from './start-fields.ts';
+import { Turns } from './turns.ts';
 import { type Field, Fields, FRAME_BYTES_MAX, type Frame, MESSAGE } from './wire.ts';
 
 /** How long a call waits for the helper to be there again before it gives up. */
 const CONNECT_WAIT_MS = 5_000;
 const RETRY_MS_MIN = 10;
 const RETRY_MS_MAX = 1_000;
+/** Workers of the helper that start something at once: more would only wait for each other. */
+const STARTS_AT_ONCE_MAX = 8;
 /** Room left in one frame of layer marks for its other fields. */
 const MARKS_BYTES_MAX = FRAME_BYTES_MAX / 2;
 
@@ -38,6 +41,8 @@ export class HelperClient implements NodeHelper {
   readonly #exits = new Set<(target: Target, exit: Exit) => void>();
   readonly #connections = new Set<(up: boolean) => void>();
   readonly #stop = new AbortController();
+  readonly #starts = new Turns(STARTS_AT_ONCE_MAX);
+  readonly #ends = new Turns(STARTS_AT_ONCE_MAX);
   #link: HelperLink | undefined;
   #hello: Fields | undefined;
   #connecting: Promise<HelperLink> | undefined;
@@ -52,20 +57,20 @@ export class HelperClient implements NodeHelper {
   }
 
   async start(order: HelperStart): Promise<{ pid: number; pidStart: number }> {
-    const { fields } = await this.#request(MESSAGE.start, startFields(order));
+    const { fields } = await this.#starts.run(() => this.#request(MESSAGE.start, startFields(order)));
     return { pid: fields.number('pid'), pidStart: fields.number('pidStart') };
   }
 
   async list(): Promise<readonly HelperEntry[]> {
-    return (await this.#request(MESSAGE.list, [])).items.map(entryOf);
+    return (await this.#surely(MESSAGE.list, [])).items.map(entryOf);
   }
 
   async stop(target: Target): Promise<void> {
-    await this.#request(MESSAGE.stop, of(target));
+    await this.#ends.run(() => this.#surely(MESSAGE.stop, of(target)));
   }
 
   async destroy(target: Target): Promise<void> {
-    await this.#request(MESSAGE.destroy, of(target));
+    await this.#ends.run(() => this.#surely(MESSAGE.destroy, of(target)));
   }
 
   async signal(target: Target, name: string): Promise<void> {
@@ -115,7 +120,7 @@ export class HelperClient implements NodeHelper {
   }
 
   async execs(target: Target): Promise<readonly ExecInfo[]> {
-    return (await this.#request(MESSAGE.execs, of(target))).items.map((fields) => execOf(target.id, fields));
+    return (await this.#surely(MESSAGE.execs, of(target))).items.map((fields) => execOf(target.id, fields));
   }
 
   async signalExec(target: Target, execId: string, name: string): Promise<void> {
@@ -140,7 +145,7 @@ export class HelperClient implements NodeHelper {
         bytes += Buffer.byteLength(String(mark[1])) + 16;
         batch.push(mark);
       }
-      await this.#request(MESSAGE.layerMarks, [['dir', dir], ...batch]);
+      await this.#surely(MESSAGE.layerMarks, [['dir', dir], ...batch]);
     }
   }
 
@@ -172,6 +177,16 @@ export class HelperClient implements NodeHelper {
 
   async #request(type: number, fields: readonly Field[]): Promise<Answer> {
     return (await this.#control()).request(type, fields);
+  }
+
+  /** For what may be asked twice: once more, when the helper was lost before it answered. */
+  async #surely(type: number, fields: readonly Field[]): Promise<Answer> {
+    try {
+      return await this.#request(type, fields);
+    } catch (error) {
+      if (this.#stop.signal.aborted || asArcError(error).code !== 'helper_unavailable') throw error;
+      return this.#request(type, fields);
+    }
   }
 
   /** A further connection, for one stream. */

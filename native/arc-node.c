@@ -1,0 +1,114 @@
+/*
+ * The node helper of Arc: what Node can not do, in one small program that outlives the server. It does not isolate
+ * (crun, runc and runsc do) and decides nothing; PROTOCOL.md has the wire. One thread, one epoll loop; whatever may
+ * block runs in a forked worker. One translation unit: each part stands on those before it.
+ */
+#include "base.h"
+#include "journal.h"
+#include "cgroup.h"
+#include "net.h"
+#include "start.h"
+#include "node.h"
+#include "files.h"
+#include "exec.h"
+#include "sandbox.h"
+#include "serve.h"
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#define EVENTS_MAX 64
+#define EXIT_USAGE 64
+#define EXIT_UNFIT 69
+#define EXIT_RUNNING 75 /* another instance holds the lock */
+
+static void reap(void) {
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    bool known = sandbox_reaped(pid, status) || exec_reaped(pid, status);
+    for (int i = 0; i < SESSIONS_MAX && !known; i++)
+      if (sessions[i] == pid) sessions[i] = 0, known = true;
+    if (known) continue;
+    orphans[norphans % ORPHANS_MAX].pid = pid, orphans[norphans % ORPHANS_MAX].status = status;
+    orphans[norphans++ % ORPHANS_MAX].at = mono_ms();
+  }
+}
+static void on_signal(struct src *s, unsigned events) {
+  struct signalfd_siginfo info;
+  (void)events;
+  while (read(s->fd, &info, sizeof info) == sizeof info) quit |= info.ssi_signo != SIGCHLD;
+  reap();
+}
+static void loop(void) {
+  struct epoll_event events[EVENTS_MAX];
+  while (!quit) {
+    i64 wait = -1, due;
+    for (struct sandbox *s = boxes; s; s = s->next)
+      if ((due = execs_tick(s, mono_ms())) >= 0 && (wait < 0 || due < wait)) wait = due;
+    for (size_t i = 0; i < graves.n / sizeof(void *); i++) free(((void **)graves.p)[i]);
+    graves.n = 0;
+    int n = epoll_wait(epoll_fd, events, EVENTS_MAX, (int)(wait > 60000 ? 60000 : wait));
+    for (int i = 0; i < n; i++) {
+      struct src *s = events[i].data.ptr;
+      if (s->fd >= 0) s->fn(s, events[i].events);
+    }
+  }
+}
+/* Outlives who started it. The first process stays until the socket answers and gives that as its exit code. */
+static int daemonize(void) {
+  int ready[2];
+  unsigned char code = EXIT_UNFIT;
+  pid_t pid = pipe2(ready, O_CLOEXEC) ? -1 : fork();
+  if (pid < 0) exit(EXIT_UNFIT);
+  if (pid > 0) close(ready[1]), _exit(read(ready[0], &code, 1) == 1 ? code : EXIT_UNFIT);
+  setsid();
+  if (fork() > 0) _exit(0);
+  return ready[1];
+}
+/* crun refuses hybrid cgroups when it sees the v2 half: it is taken away here and nowhere else. */
+static void prepare(const char *cgroup) {
+  struct rlimit files;
+  prctl(PR_SET_CHILD_SUBREAPER, 1); /* what the runtimes leave behind becomes our child, with its exit code */
+  signal(SIGPIPE, SIG_IGN), umask(0077), write_text("/proc/self/oom_score_adj", "-900");
+  if (!getrlimit(RLIMIT_NOFILE, &files)) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
+  if (chdir("/") || read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot_id, 37) < 36) strcpy(boot_id, "unknown");
+  cgroup_find(cgroup);
+  if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) perror("arc-node: mount namespace");
+  else if (cgroup_version == 1 && *cgroup_unified && !cgroup) umount2(cgroup_unified, MNT_DETACH);
+  close(fd_floor = open("/dev/null", O_RDONLY | O_CLOEXEC)); /* the cgroup folders are below it */
+}
+static int bring_up(const char *lock, const char *socket_path) {
+  static struct src signals, listener;
+  sigset_t set;
+  int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) return errno == EWOULDBLOCK ? EXIT_RUNNING : (perror(lock), EXIT_UNFIT);
+  sigemptyset(&set), sigaddset(&set, SIGCHLD), sigaddset(&set, SIGTERM), sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, NULL), epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  watch(&signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal);
+  recover();
+  if ((fd = listen_at(socket_path)) < 0 || chmod(socket_path, 0600)) return perror(socket_path), EXIT_UNFIT;
+  return watch(&listener, fd, EPOLLIN, on_accept), 0;
+}
+int main(int argc, char **argv) {
+  const char *lock = NULL, *cgroup = NULL, *path = NULL;
+  bool foreground = false;
+  for (int i = 1; i < argc; i++) {
+    const char **to = !strcmp(argv[i], "--data") ? &data_dir : !strcmp(argv[i], "--socket") ? &path :
+                      !strcmp(argv[i], "--lock") ? &lock : !strcmp(argv[i], "--cgroup") ? &cgroup : NULL;
+    if (!strcmp(argv[i], "--foreground")) foreground = true;
+    else if (to && i + 1 < argc) *to = argv[++i];
+    else argc = 0;
+  }
+  if (!argc || !data_dir || !path || !lock || *data_dir != '/' || *path != '/' || *lock != '/')
+    return fprintf(stderr, "usage: arc-node --data DIR --socket PATH --lock PATH [--cgroup v1=DIR|v2=DIR] [--foreground]\n"),
+           EXIT_USAGE;
+  int ready = foreground ? -1 : fcntl(daemonize(), F_DUPFD_CLOEXEC, 200); /* clear of the descriptors that stay */
+  syscall(SYS_close_range, 3, ready < 0 ? ~0u : (unsigned)ready - 1, 0);
+  if (ready >= 0) syscall(SYS_close_range, ready + 1, ~0u, 0);
+  prepare(cgroup);
+  unsigned char code = (unsigned char)bring_up(lock, path);
+  if (ready >= 0 && (write(ready, &code, 1) != 1 || close(ready))) return EXIT_UNFIT;
+  if (!code) loop();
+  for (struct job *j = jobs; j; j = j->next) kill(j->pid, SIGKILL);
+  return code;
+}

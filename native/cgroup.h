@@ -1,0 +1,148 @@
+/*
+ * Cgroups of both kinds: v1 hierarchies, each where it is mounted, v2, and hybrid, where v2 holds no controller but can
+ * still kill a whole group at once. Sandboxes are at `arc/ID` in every one; nothing that isn't ours is moved.
+ */
+enum { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8, FREEZER = 16, UNIFIED = 32 };
+#define ALL_OF_V2 (UNIFIED | MEMORY | CPU | CPUACCT | PIDS)
+static struct hierarchy { int fd; unsigned has; char path[PATH_MAX]; } hiers[8];
+static int nhiers, cgroup_version, create; /* `create`: a test's tree of plain files */
+static char cgroup_unified[PATH_MAX];
+static const struct { const char *name; unsigned bit; } CONTROLLERS[] = {
+  {"memory", MEMORY}, {"cpu", CPU}, {"cpuacct", CPUACCT}, {"pids", PIDS}, {"freezer", FREEZER}};
+
+static struct hierarchy *holding(unsigned bit) {
+  for (int i = 0; i < nhiers; i++)
+    if (hiers[i].has & bit) return &hiers[i];
+  return NULL;
+}
+static void keep_hierarchy(const char *path, unsigned has) {
+  for (int i = 0; i < nhiers; i++) has &= ~hiers[i].has;
+  int fd = has && nhiers < 8 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+  if (fd < 0) return;
+  hiers[nhiers].fd = fd, hiers[nhiers].has = has;
+  snprintf(hiers[nhiers++].path, PATH_MAX, "%s", path);
+}
+/* `override` is `v2=PATH` or `v1=PATH`, the latter with one folder for each controller. */
+static void cgroup_find(const char *override) {
+  char line[8192], point[PATH_MAX], type[64], options[4096];
+  if (override) {
+    cgroup_version = !strncmp(override, "v2=", 3) ? 2 : 1, create = O_CREAT | O_TRUNC;
+    if (cgroup_version == 2) keep_hierarchy(override + 3, ALL_OF_V2);
+    for (int i = 0; i < 5 && !strncmp(override, "v1=", 3); i++)
+      keep_hierarchy(str("%s/%s", override + 3, CONTROLLERS[i].name), CONTROLLERS[i].bit);
+    return;
+  }
+  FILE *f = fopen("/proc/self/mountinfo", "re");
+  while (f && fgets(line, sizeof line, f)) {
+    char *tail = strstr(line, " - "), *save;
+    unsigned has = 0;
+    if (!tail || sscanf(line, "%*d %*d %*s %*s %4095s", point) != 1) continue;
+    if (sscanf(tail + 3, "%63s %*s %4095s", type, options) != 2) continue;
+    if (!strcmp(type, "cgroup2") && !*cgroup_unified) snprintf(cgroup_unified, PATH_MAX, "%s", point);
+    for (char *o = strtok_r(options, ",", &save); o && !strcmp(type, "cgroup"); o = strtok_r(NULL, ",", &save))
+      for (int i = 0; i < 5; i++) has |= strcmp(o, CONTROLLERS[i].name) ? 0 : CONTROLLERS[i].bit;
+    keep_hierarchy(point, has);
+  }
+  if (f) fclose(f);
+  cgroup_version = holding(MEMORY | PIDS) ? 1 : 2;
+  if (*cgroup_unified) keep_hierarchy(cgroup_unified, cgroup_version == 2 ? ALL_OF_V2 : UNIFIED);
+}
+
+static int set(const char *id, unsigned bit, const char *file, const char *value) {
+  struct hierarchy *h = holding(bit);
+  if (!h) return errno = ENOENT, -1;
+  return write_file(h->fd, str("arc/%s/%s", id, file), value, strlen(value), create);
+}
+static int limits(const char *id, i64 memory, i64 quota_us, i64 pids) {
+  char *bytes = str("%lld", memory);
+  const struct { const char *file, *value; unsigned bit; bool optional; } v1[] = {
+    {"memory.limit_in_bytes", bytes, MEMORY, false}, {"memory.memsw.limit_in_bytes", bytes, MEMORY, true},
+    {"cpu.cfs_period_us", "100000", CPU, false}, {"cpu.cfs_quota_us", str("%lld", quota_us), CPU, false},
+    {"pids.max", str("%lld", pids), PIDS, false}}, v2[] = {
+    {"memory.max", bytes, UNIFIED, false}, {"memory.swap.max", "0", UNIFIED, true},
+    {"cpu.max", str("%lld 100000", quota_us), UNIFIED, false}, {"pids.max", str("%lld", pids), UNIFIED, false}};
+  for (int i = 0; i < (cgroup_version == 2 ? 4 : 5); i++) {
+    bool two = cgroup_version == 2, optional = two ? v2[i].optional : v1[i].optional;
+    const char *file = two ? v2[i].file : v1[i].file;
+    if (set(id, two ? v2[i].bit : v1[i].bit, file, two ? v2[i].value : v1[i].value) && !(optional && errno == ENOENT))
+      return fail_errno(file);
+  }
+  return 0;
+}
+static int cgroup_pids(int fd, const char *id, pid_t *out, int max) {
+  int n = 0, procs = openat(fd, str("arc/%s/cgroup.procs", id), O_RDONLY | O_CLOEXEC);
+  FILE *f = procs < 0 ? NULL : fdopen(procs, "r");
+  for (int pid; f && n < max && fscanf(f, "%d", &pid) == 1;)
+    if (pid > 1 && kill(pid, 0) == 0) out[n++] = pid;
+  if (f) fclose(f);
+  return n;
+}
+/* Is it in there? A pid that the sandbox's side wrote down may be any. */
+static bool cgroup_holds(const char *id, pid_t pid) {
+  char *line = str("/arc/%s\n", id), all[8192];
+  return create || (read_file(AT_FDCWD, str("/proc/%d/cgroup", pid), all, sizeof all) > 0 && strstr(all, line));
+}
+static void backoff(unsigned *us) { usleep(*us), *us = *us < 16000 ? *us * 2 : *us; }
+/* SIGKILL for all of it, again and again until nothing is left. Frozen and stopped processes end too. */
+static int cgroup_kill(const char *id, int ms) {
+  pid_t pids[256];
+  i64 until = mono_ms() + ms;
+  for (unsigned us = 500;; backoff(&us)) {
+    int left = 0;
+    set(id, FREEZER, "freezer.state", "THAWED"), create ? 0 : set(id, UNIFIED, "cgroup.kill", "1");
+    for (int i = 0, n; i < nhiers; i++, left += n)
+      for (int k = n = cgroup_pids(hiers[i].fd, id, pids, 256); k-- > 0;) kill(pids[k], SIGKILL);
+    if (!left) return 0;
+    if (mono_ms() > until) return fail("internal", str("%d processes of %s do not end", left, id));
+  }
+}
+static int remove_group(int dir, const char *name) {
+  if (create) return remove_tree(dir, name, 4);
+  if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return 0;
+  int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR *d = fd < 0 ? NULL : fdopendir(fd);
+  for (struct dirent *e; d && (e = readdir(d));)
+    if (e->d_type == DT_DIR && e->d_name[0] != '.') remove_group(fd, e->d_name);
+  if (d) closedir(d);
+  return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
+}
+/* A group stays busy for a moment after its last process: tries until `ms` are over. */
+static int cgroup_remove(const char *id, int ms) {
+  i64 until = mono_ms() + ms;
+  for (unsigned us = 200;; backoff(&us)) {
+    int failed = 0;
+    for (int i = 0; i < nhiers; i++)
+      if (remove_group(hiers[i].fd, str("arc/%s", id))) failed = errno;
+    if (!failed) return 0;
+    if (mono_ms() >= until) return errno = failed, fail_errno("removing the cgroup");
+  }
+}
+static int cgroup_make(const char *id, i64 memory, i64 quota_us, i64 pids) {
+  static const char on[] = "+memory +cpu +pids";
+  if (!holding(MEMORY) || !holding(PIDS) || !holding(CPU))
+    return fail("host_unfit", "the memory, cpu and pids cgroup controllers are not all mounted");
+  if (cgroup_kill(id, 2000) || cgroup_remove(id, 2000)) return -1; /* what an earlier life left */
+  for (int i = 0; i < nhiers; i++) {
+    int fd = hiers[i].fd;
+    bool v2 = cgroup_version == 2 && hiers[i].has & UNIFIED;
+    if ((v2 && write_file(fd, "cgroup.subtree_control", on, sizeof on - 1, create)) ||
+        (mkdirat(fd, "arc", 0755) && errno != EEXIST) ||
+        (v2 && write_file(fd, "arc/cgroup.subtree_control", on, sizeof on - 1, create)) ||
+        mkdirat(fd, str("arc/%s", id), 0755)) return fail_errno("making the cgroup");
+  }
+  return limits(id, memory, quota_us, pids);
+}
+/* The caller, and what it becomes, is in the sandbox's cgroups from here on. */
+static int cgroup_join(const char *id) {
+  char *pid = str("%d", getpid());
+  for (int i = 0; i < nhiers; i++)
+    if (write_file(hiers[i].fd, str("arc/%s/cgroup.procs", id), pid, strlen(pid), create)) return fail_errno("cgroup.procs");
+  return 0;
+}
+/* How often the kernel killed in this group for memory. */
+static uint64_t cgroup_ooms(const char *id) {
+  char all[1024], *at, *file = str("arc/%s/%s", id, cgroup_version == 2 ? "memory.events" : "memory.oom_control");
+  struct hierarchy *h = holding(MEMORY);
+  if (!h || read_file(h->fd, file, all, sizeof all) <= 0 || !(at = strstr(all, "oom_kill "))) return 0;
+  return strtoull(at + 9, NULL, 10);
+}

@@ -1,0 +1,282 @@
+/*
+ * Connections and the work they order: framing, the answer queue, which message goes where, and workers. A malformed
+ * frame ends that connection only. A sandbox has at most one worker: a later order takes an earlier one's place.
+ */
+#define CONNECTIONS_MAX 1024
+#define QUEUE_BYTES_MAX (8u << 20) /* answers and events that a client has not read; beyond: it is closed */
+#define JOBS_MAX 256
+#define REFS_MAX 4
+#define SESSIONS_MAX 256 /* file sessions at once */
+
+struct job { /* work in a forked child; its answer comes back through a pipe */
+  struct src src;
+  pid_t pid;
+  unsigned kind;
+  struct ref refs[REFS_MAX];
+  int nrefs;
+  i64 begun;
+  struct buf order, result;
+  struct job *next;
+};
+static struct job *jobs;
+static int nconns, njobs;
+static pid_t sessions[SESSIONS_MAX];
+static uint64_t serials;
+static void reap(void);
+
+static void update(struct conn *c) {
+  bool full = (c->exec && c->exec->input.n > 0) || c->out.n - c->sent > QUEUE_BYTES_MAX / 8;
+  bool more = c->out.n > c->sent || (c->exec && c->exec->frames.n > c->exec->sent);
+  if (!c->closed) rewatch(&c->src, (full ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0));
+}
+static void conn_close(struct conn *c) {
+  if (c->closed) return;
+  c->closed = true, nconns--, exec_detach(c), drop(&c->src);
+  UNLINK(conns, c);
+  free(c->in.p), free(c->out.p), c->in = c->out = (struct buf){0}, bury(c);
+}
+static void conn_flush(struct conn *c) {
+  while (!c->closed && c->sent < c->out.n) {
+    ssize_t n = send(c->src.fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL);
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0 && errno != EINTR) return conn_close(c);
+    if (n > 0) c->sent += (size_t)n;
+  }
+  if (c->closed) return;
+  if (c->sent == c->out.n || c->sent > CHUNK_BYTES) consume(&c->out, c->sent), c->sent = 0;
+  if (c->out.n > QUEUE_BYTES_MAX) return conn_close(c);
+  update(c);
+}
+static void say(struct conn *c, unsigned type, uint32_t id, const struct buf *b) {
+  frame(&c->out, type, id, b ? b->p : NULL, b ? b->n : 0), conn_flush(c);
+}
+static void answer(struct ref ref, unsigned type, const struct buf *b) {
+  struct conn *c = conns;
+  while (c && c->serial != ref.conn) c = c->next;
+  if (c) say(c, type, ref.id, b);
+}
+static void answer_error(struct ref ref, const char *code, const char *why) {
+  struct buf b = {0};
+  text(&b, "code", code), text(&b, "message", why), answer(ref, M_ERROR, &b), free(b.p);
+}
+static void broadcast_exit(struct sandbox *s) {
+  struct buf b = {0};
+  text(&b, "id", s->id), num(&b, "inc", s->inc), put_exit(&b, &s->exit);
+  for (struct conn *c = conns, *next; c; c = next)
+    if (next = c->next, c->subscribed) say(c, M_EXIT_EVENT, 0, &b);
+  free(b.p);
+}
+
+static const char *job_id(const struct job *j) { return get(&(struct msg){.p = j->order.p, .n = j->order.n}, "id"); }
+static void job_done(struct job *j, unsigned type, const struct buf *b) {
+  for (int i = 0; i < j->nrefs; i++) answer(j->refs[i], type, b);
+  UNLINK(jobs, j);
+  njobs--, drop(&j->src), free(j->order.p), free(j->result.p), bury(j);
+}
+static void start_failed(struct sandbox *s, bool undone) { /* not undone: its worker was killed */
+  logs_close(s), unlink(path_in(s->id, "stdout")), unlink(path_in(s->id, "stderr"));
+  if (undone && !s->recorded) unlink(path_in(s->id, "record")), sandbox_forget(s);
+  else s->recorded = true, sandbox_record(s, "partial");
+}
+static void on_result(struct src *src, unsigned events) {
+  struct job *j = OWNER(src, struct job, src);
+  char data[4096];
+  ssize_t n = read(src->fd, data, sizeof data);
+  (void)events;
+  if (n > 0 && j->result.n < FRAME_BYTES_MAX / 2) return add(&j->result, data, (size_t)n);
+  struct msg r = {.p = j->result.p, .n = j->result.n};
+  struct sandbox *s = sandbox_find(job_id(j));
+  bool ok = has(&r, "done");
+  reap(); /* what a stop has ended is known to have ended, before that is told */
+  if (j->kind == M_START && s && ok) sandbox_started(s, &r, j->begun);
+  else if (j->kind == M_START && s) start_failed(s, has(&r, "code"));
+  if (j->kind == M_STOP && ok && s && s->phase == RUNNING) on_adopted(&s->pidfd, 0);
+  if (j->kind == M_DESTROY && ok && s) sandbox_forget(s);
+  if (!ok && !has(&r, "code")) fail("internal", "the worker of the node helper was killed"), put_failure(&j->result);
+  job_done(j, ok ? M_OK : M_ERROR, &j->result);
+}
+static _Noreturn void work(const struct job *j, const struct sandbox *s, int out) {
+  struct msg o = {.p = j->order.p, .n = j->order.n};
+  struct buf result = {0};
+  char *dir = strdup(str("%s/sandboxes/%s", data_dir, job_id(j)));
+  int r;
+  enter_child(&out, 1);
+  if (j->kind == M_START) r = box_start(&o, &result);
+  else if (j->kind == M_LAYER_MARKS) r = layer_marks(&o);
+  else r = box_stop(job_id(j), dir, s ? s->hostif : "", s && s->phase == RUNNING ? s->pid : 0, s ? s->pid_start : 0);
+  if (j->kind == M_DESTROY && remove_tree(AT_FDCWD, dir, 32)) r = fail_errno(dir);
+  if (!r) text(&result, "done", "1");
+  else if (!has(&(struct msg){.p = result.p, .n = result.n}, "code")) put_failure(&result);
+  _exit(write_all(out, result.p, result.n) != 0);
+}
+/* What runs for the same sandbox is killed, and its orderer told so, or answered with the new one. */
+static void take_over(struct job *j, const char *id) {
+  struct job *old = jobs;
+  struct buf why = {0};
+  while (old && (old == j || strcmp(job_id(old), id))) old = old->next;
+  if (!old) return;
+  kill(old->pid, SIGKILL), waitpid(old->pid, NULL, 0);
+  if (old->kind == M_DESTROY && j->kind == M_STOP) j->kind = M_DESTROY;
+  if (old->kind == M_START) start_failed(sandbox_find(id), false);
+  bool same = j->kind != M_START && old->kind != M_START;
+  for (; same && old->nrefs > 0 && j->nrefs < REFS_MAX; old->nrefs--) j->refs[j->nrefs++] = old->refs[old->nrefs - 1];
+  fail("conflict", "another order for this sandbox came in between"), put_failure(&why);
+  job_done(old, M_ERROR, &why), free(why.p);
+}
+static void job_add(unsigned kind, struct ref ref, const struct msg *m) {
+  int fds[2];
+  struct job *j = make(sizeof *j);
+  *j = (struct job){.src.fd = -1, .kind = kind, .refs = {ref}, .nrefs = 1, .begun = mono_ms(), .next = jobs};
+  jobs = j, njobs++, add(&j->order, m->p, m->n);
+  char *id = strdup(job_id(j));
+  if (*id) take_over(j, id);
+  struct sandbox *s = sandbox_find(id);
+  free(id);
+  if (kind == M_START) { /* the record is there before anything is made */
+    if (!s) s = sandbox_new(get(m, "id"));
+    logs_close(s), sandbox_fields(s, m), s->phase = PARTIAL, s->pid = 0;
+    sandbox_record(s, "starting"), logs_open(s, get_num(m, "stdioUid", 0));
+  }
+  j->pid = njobs > JOBS_MAX || pipe2(fds, O_CLOEXEC) ? -1 : fork();
+  if (j->pid == 0) work(j, s, fds[1]);
+  fail("at_capacity", "too many orders at once"), j->pid < 0 ? put_failure(&j->result) : (void)close(fds[1]);
+  if (j->pid < 0 && kind == M_START) start_failed(s, true);
+  if (j->pid < 0) job_done(j, M_ERROR, &j->result);
+  else watch(&j->src, fds[0], EPOLLIN, on_result);
+}
+static void clean_up(struct sandbox *s) { /* after its end, unless a stop is at it already */
+  struct buf b = {0};
+  struct job *j = jobs;
+  while (j && strcmp(job_id(j), s->id)) j = j->next;
+  text(&b, "id", s->id);
+  if (!j) job_add(M_STOP, (struct ref){0, 0}, &(struct msg){.p = b.p, .n = b.n});
+  free(b.p);
+}
+
+static bool id_ok(const char *id) {
+  size_t n = strlen(id);
+  return n > 0 && n <= ID_BYTES_MAX && id[0] != '-' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+static const char *phase_name(const struct sandbox *s) {
+  return s->phase == RUNNING ? "running" : s->phase == EXITED ? "exited" : "partial";
+}
+static void start_request(struct ref ref, struct sandbox *s, const struct msg *m) {
+  static const char *const positive[] = {"inc", "idCount", "memory", "pids", "upperBytes", "logBytes", "cpuQuotaUs"};
+  const char *hostif = get(m, "hostif"), *bad = NULL;
+  size_t n = strlen(hostif);
+  for (int i = 0; i < 7; i++)
+    if (get_num(m, positive[i], 0) < 1) bad = positive[i];
+  if (get_num(m, "hostBase", 0) < 65536) bad = "hostBase";
+  if (n < 1 || n > 15 || strspn(hostif, "abcdefghijklmnopqrstuvwxyz0123456789") != n) bad = "hostif";
+  if (get(m, "arg")[0] != '/' || get(m, "rootMount")[0] != '/' || !has(m, "lower")) bad = "arg, rootMount or lower";
+  if (!is(m, "dir", str("%s/sandboxes/%s", data_dir, get(m, "id")))) bad = "dir";
+  if (bad) return answer_error(ref, "invalid_request", str("out of range: %s", bad));
+  if (s && s->phase == RUNNING && s->inc == get_num(m, "inc", 0)) {
+    struct buf b = {0};
+    sandbox_put(&b, s, "running"), answer(ref, M_OK, &b), free(b.p);
+  } else if (s && (s->phase == RUNNING || s->inc > get_num(m, "inc", 0)))
+    answer_error(ref, "wrong_state", "an incarnation of this sandbox is there already");
+  else job_add(M_START, ref, m);
+}
+static void files_request(struct conn *c, struct ref ref, struct sandbox *s, const struct msg *m) {
+  int slot = 0, fd = c->src.fd;
+  while (slot < SESSIONS_MAX && sessions[slot]) slot++;
+  pid_t pid = slot < SESSIONS_MAX && get(m, "root")[0] == '/' ? fork() : -1;
+  if (pid == 0) enter_child(&fd, 1), files_worker(fd, m->id, s, get(m, "root"));
+  if (pid < 0) return answer_error(ref, "at_capacity", "no further file session can be had");
+  sessions[slot] = pid, conn_close(c); /* the worker's from here on */
+}
+static void list_request(struct ref ref, struct sandbox *of) { /* of all sandboxes, or the commands of one */
+  struct buf b = {0};
+  for (struct exec *e = of ? of->execs : NULL; e; e = e->next, b.n = 0) exec_put(&b, e), answer(ref, M_ITEM, &b);
+  for (struct sandbox *s = of ? NULL : boxes; s; s = s->next, b.n = 0) {
+    sandbox_put(&b, s, phase_name(s));
+    if (s->phase == EXITED) put_exit(&b, &s->exit);
+    answer(ref, M_ITEM, &b);
+  }
+  answer(ref, M_OK, NULL), free(b.p);
+}
+/* What is about a sandbox of just this incarnation. */
+static void sandbox_request(struct conn *c, struct ref ref, struct sandbox *s, const struct msg *m) {
+  struct exec *e = exec_find(s, get(m, "exec"));
+  i64 sig = get_num(m, "signal", -1);
+  bool about_exec = m->type == M_ATTACH || m->type == M_SIGNAL_EXEC || m->type == M_RESIZE_EXEC;
+  if (m->type == M_EXECS) return list_request(ref, s);
+  if (about_exec && !e) return answer_error(ref, "exec_not_found", "there is no such command in this sandbox");
+  if (m->type == M_ATTACH) return exec_attach(c, m->id, e);
+  if (s->phase != RUNNING) return answer_error(ref, "wrong_state", "the sandbox is not running");
+  if (m->type == M_FILES) return files_request(c, ref, s, m);
+  if (m->type == M_EXEC && (e || !id_ok(get(m, "exec")) || get(m, "arg")[0] != '/' || !has(m, "pidFile")))
+    return answer_error(ref, "invalid_request", "exec, arg or pidFile");
+  if (m->type == M_EXEC) return exec_request(ref, s, m);
+  if (e ? exec_control(e, m) : sig < 1 || sig > 64) return answer_error(ref, "invalid_request", "signal");
+  if (!e && pidfd_kill(s->pidfd.fd, (int)sig) && errno != ESRCH) return answer_error(ref, "internal", strerror(errno));
+  answer(ref, M_OK, NULL);
+}
+static void hello(struct conn *c, struct ref ref, const struct msg *m) { /* the client compares `v`, too */
+  const struct hierarchy *memory = holding(MEMORY), *cpuacct = holding(CPUACCT), *pids = holding(PIDS);
+  struct buf b = {0};
+  c->greeted = get_num(m, "v", 0) == PROTOCOL_VERSION;
+  num(&b, "v", PROTOCOL_VERSION), num(&b, "pid", getpid()), num(&b, "cgroup", cgroup_version);
+  if (memory) text(&b, "memory", str("%s/arc", memory->path));
+  if (cpuacct) text(&b, "cpuacct", str("%s/arc", cpuacct->path));
+  if (pids) text(&b, "pids", str("%s/arc", pids->path));
+  answer(ref, M_OK, &b), free(b.p);
+}
+static void request(struct conn *c, const struct msg *m) {
+  struct ref ref = {c->serial, m->id};
+  i64 inc = get_num(m, "inc", -1);
+  struct sandbox *s = sandbox_find(get(m, "id"));
+  bool ends = m->type == M_STOP || m->type == M_DESTROY;
+  if ((m->n > 0 && m->p[m->n - 1] != 0) || m->type < M_HELLO || m->type > M_QUIT) return conn_close(c);
+  if (m->type == M_HELLO) return hello(c, ref, m);
+  if (m->type == M_QUIT) return quit = true, answer(ref, M_OK, NULL);
+  if (!c->greeted) return answer_error(ref, "helper_protocol", "say hello with this version first");
+  if (m->type == M_LIST) return list_request(ref, NULL);
+  if (m->type == M_SUBSCRIBE) return c->subscribed = true, answer(ref, M_OK, NULL);
+  if (m->type == M_LAYER_MARKS && !has(m, "id")) return job_add(M_LAYER_MARKS, ref, m);
+  if (!id_ok(get(m, "id")) || inc < 0) return answer_error(ref, "invalid_request", "id or inc");
+  if (m->type == M_START) return start_request(ref, s, m);
+  if (ends && ((s && s->inc > inc) || (!s && m->type == M_STOP))) return answer(ref, M_OK, NULL);
+  if (ends) return job_add(m->type, ref, m);
+  if (!s || s->inc != inc) return answer_error(ref, "sandbox_not_found", "there is no such incarnation here");
+  sandbox_request(c, ref, s, m);
+}
+static void conn_pump(struct conn *c) {
+  size_t at = 0;
+  struct msg m;
+  int r = 0;
+  while (!c->closed && !(c->exec && c->exec->input.n) && (r = parse(&c->in, at, &m)) == 1) {
+    at += HEADER_BYTES + m.n;
+    if (!c->exec) request(c, &m);
+    else if (!exec_input(c->exec, &m)) return conn_close(c);
+  }
+  if (r < 0) conn_close(c);
+  if (!c->closed) consume(&c->in, at), update(c);
+}
+static void on_conn(struct src *src, unsigned events) {
+  struct conn *c = OWNER(src, struct conn, src);
+  static char data[CHUNK_BYTES];
+  if (events & EPOLLOUT) conn_flush(c);
+  if (events & EPOLLOUT && !c->closed && c->exec) exec_write(c->exec);
+  /* With input that its program has not read, it is read from again when that is gone. */
+  if (c->closed || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || (c->exec && c->exec->input.n)) return;
+  ssize_t n = recv(src->fd, data, sizeof data, 0);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (n <= 0) return conn_close(c);
+  add(&c->in, data, (size_t)n), conn_pump(c);
+}
+static void on_accept(struct src *s, unsigned events) {
+  struct ucred who;
+  socklen_t n = sizeof who;
+  int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  (void)events;
+  if (fd < 0) return;
+  if (nconns >= CONNECTIONS_MAX || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) || (who.uid && who.uid != geteuid())) {
+    close(fd);
+    return;
+  }
+  struct conn *c = make(sizeof *c);
+  c->serial = ++serials, c->next = conns, conns = c, nconns++;
+  watch(&c->src, fd, EPOLLIN, on_conn);
+}

@@ -1,0 +1,242 @@
+/*
+ * Making and unmaking one sandbox, in a worker: namespaces, veth, cgroup, the root mounted inside a mount namespace of
+ * its own, then the runtime. Whatever was made is undone when a later step fails.
+ */
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/xattr.h>
+
+#define LOWERS_MAX 200
+#define ARGS_MAX 256
+#define FD_USER 100
+#define FD_NET 101
+#define STOP_MS_MAX 10000 /* until everything killed must be gone */
+#define LOOP_TRIES_MAX 64
+
+/* A user namespace and a network namespace that it owns; with one it doesn't own, crun binds the host's /sys in. */
+static int make_namespaces(const struct msg *o, int *user, int *net) {
+  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
+  if (pid == 0)
+    for (prctl(PR_SET_PDEATHSIG, SIGKILL);;) pause();
+  if (pid < 0) return fail_errno("making the user and network namespaces");
+  char *map = str("0 %lld %lld", get_num(o, "hostBase", -1), get_num(o, "idCount", -1));
+  int failed = write_text(str("/proc/%d/uid_map", pid), map) || write_text(str("/proc/%d/gid_map", pid), map) ||
+               (*user = open(str("/proc/%d/ns/user", pid), O_RDONLY | O_CLOEXEC)) < 0 ||
+               (*net = open(str("/proc/%d/ns/net", pid), O_RDONLY | O_CLOEXEC)) < 0;
+  if (failed) fail_errno("setting up the user and network namespaces");
+  kill(pid, SIGKILL), waitpid(pid, NULL, 0);
+  return failed;
+}
+static int copy_sparse(const char *from, const char *to, i64 bytes) {
+  struct stat st;
+  int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (in < 0 || out < 0 || fstat(in, &st)) return fail_errno(in < 0 ? from : to);
+  if (st.st_size != bytes) return fail("invalid_request", "the blank layer is not of the size asked for");
+  bool cloned = ioctl(out, FICLONE, in) == 0;
+  if (!cloned && ftruncate(out, bytes)) return fail_errno(to);
+  for (off_t at = 0, stop; !cloned && (at = lseek(in, at, SEEK_DATA)) >= 0; at = stop) {
+    stop = lseek(in, at, SEEK_HOLE);
+    for (off_t i = at, k = at; i < stop;)
+      if (copy_file_range(in, &i, out, &k, (size_t)(stop - i), 0) <= 0) return fail_errno(to);
+  }
+  return close(in), close(out), 0;
+}
+static int mount_image(const char *image, const char *at) {
+  int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), fd = open(image, O_RDWR | O_CLOEXEC), loop, n;
+  if (control < 0 || fd < 0) return fail_errno(control < 0 ? "/dev/loop-control" : image);
+  struct loop_config config = {.fd = (unsigned)fd, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
+  for (int tries = 0; tries < LOOP_TRIES_MAX; tries++) { /* another may take the same free device first */
+    if ((n = ioctl(control, LOOP_CTL_GET_FREE)) < 0) break;
+    if ((loop = open(str("/dev/loop%d", n), O_RDWR | O_CLOEXEC)) < 0) break;
+    if (ioctl(loop, LOOP_CONFIGURE, &config) == 0) {
+      int r = mount(str("/dev/loop%d", n), at, "ext4", MS_NOSUID | MS_NODEV, "");
+      return r ? fail_errno("mounting the writable layer") : close(loop);
+    }
+    if (errno != EBUSY) break;
+    close(loop);
+  }
+  return fail_errno("a loop device for the writable layer");
+}
+static int mount_lower(const char *dir, const char *name, int user, bool idmap) {
+  int tree = (int)syscall(SYS_open_tree, AT_FDCWD, dir, OPEN_TREE_CLONE | O_CLOEXEC);
+  struct mount_attr a = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV};
+  if (idmap) a.attr_set |= MOUNT_ATTR_IDMAP, a.userns_fd = (uint64_t)user;
+  if (tree < 0) return fail_errno(dir);
+  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &a, sizeof a))
+    return idmap ? fail("idmap_unsupported", str("%s: ids can not be mapped: %s", dir, strerror(errno))) : fail_errno(dir);
+  if (mkdir(name, 0755) || syscall(SYS_move_mount, tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH))
+    return fail_errno(dir);
+  return close(tree);
+}
+/* The root of the sandbox, at rootMount in this process's own mount namespace and nowhere else. */
+static int mount_root(const struct msg *o, const char *image, int user) {
+  char *lowers[LOWERS_MAX + 1], options[4096] = "lowerdir=";
+  const char *root = get(o, "rootMount");
+  uid_t base = (uid_t)get_num(o, "hostBase", 0);
+  int n = list(o, "lower", lowers, LOWERS_MAX + 1), tree;
+  if (n > LOWERS_MAX) return fail("invalid_request", "too many layers");
+  if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) return fail_errno("mount namespace");
+  if (mount("arc", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") || chdir(root)) return fail_errno(root);
+  for (int i = n - 1; i >= 0; i--) { /* overlayfs wants the highest first */
+    if (mount_lower(lowers[i], str("l%d", i), user, is(o, "idmap", "mount"))) return -1;
+    strcat(options, str("%sl%d", i == n - 1 ? "" : ":", i));
+  }
+  if (mkdir("u", 0755) || mkdir("m", 0755)) return fail_errno("scratch");
+  char *size = str("size=%lld,nr_inodes=%lld,mode=755", get_num(o, "upperBytes", 0), get_num(o, "upperInodes", 0));
+  if (!is(o, "upperKind", "memory") && mount_image(image, "u")) return -1;
+  if (is(o, "upperKind", "memory") && mount("arc", "u", "tmpfs", MS_NOSUID | MS_NODEV, size)) return fail_errno("memory layer");
+  if ((mkdir("u/u", 0755) == 0 && chown("u/u", base, base)) || (mkdir("u/w", 0755) && errno != EEXIST))
+    return fail_errno("writable layer");
+  strcat(options, ",upperdir=u/u,workdir=u/w");
+  if (mount("overlay", "m", "overlay", MS_NOSUID | MS_NODEV, options)) return fail_errno("mounting the root");
+  if ((tree = (int)syscall(SYS_open_tree, AT_FDCWD, "m", OPEN_TREE_CLONE | O_CLOEXEC)) < 0 || chdir("/") ||
+      umount2(root, MNT_DETACH) || syscall(SYS_move_mount, tree, "", AT_FDCWD, root, MOVE_MOUNT_F_EMPTY_PATH))
+    return fail_errno("placing the root");
+  return close(tree);
+}
+/* Ends in the runtime's exec; what goes wrong before is written to `report` as code and message. */
+static _Noreturn void become_runtime(const struct msg *o, const char *dir, int user, int net, int report) {
+  char *argv[ARGS_MAX + 1] = {0}, *env[] = {RUNTIME_PATH, NULL};
+  struct buf b = {0};
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  list(o, "arg", argv, ARGS_MAX);
+  if (!mount_root(o, str("%s/upper.img", dir), user) && !cgroup_join(get(o, "id"))) {
+    int fds[3] = {open("/dev/null", O_RDWR), open(str("%s/stdout", dir), O_RDWR), open(str("%s/stderr", dir), O_RDWR)};
+    setsid();
+    report = dup3(report, FD_NET + 1, O_CLOEXEC);
+    user = fcntl(user, F_DUPFD_CLOEXEC, FD_NET + 2), net = fcntl(net, F_DUPFD_CLOEXEC, FD_NET + 2);
+    if (fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0) {
+      for (int i = 0; i < 3; i++) dup2(fds[i], i);
+      dup2(user, FD_USER), dup2(net, FD_NET);
+      syscall(SYS_close_range, 3, FD_USER - 1, 0), syscall(SYS_close_range, FD_NET + 2, ~0u, 0);
+      execve(argv[0], argv, env);
+    }
+    fail_errno("running the runtime");
+  }
+  put_failure(&b), write_all(report, b.p, b.n), _exit(126);
+}
+/* Waits for the runtime: until it ends, or (where it stays) until its pid file is there. 0: the program runs. */
+static int await_runtime(const struct msg *o, int dirfd, pid_t runtime, struct buf *result, pid_t *pid) {
+  bool follow = is(o, "follow", "runtime");
+  i64 until = mono_ms() + get_num(o, "timeoutMs", 30000);
+  int status = 0;
+  struct pollfd p = {.fd = pidfd_open(runtime), .events = POLLIN};
+  for (;;) {
+    bool over = poll(&p, 1, follow ? 5 : 100) > 0; /* where the runtime is the program, who reaps it is the helper itself */
+    if (follow && named_pid(dirfd, get(o, "pidFile"))) return *pid = runtime, 0;
+    if (over) break;
+    if (mono_ms() <= until) continue;
+    kill(runtime, SIGKILL), waitpid(runtime, NULL, 0);
+    return fail("timeout", str("the runtime did not start the program in %lld ms", get_num(o, "timeoutMs", 30000)));
+  }
+  waitpid(runtime, &status, 0);
+  *pid = !follow && status == 0 ? named_pid(dirfd, get(o, "pidFile")) : 0;
+  if (*pid && cgroup_holds(get(o, "id"), *pid)) return 0;
+  if (*pid && kill(*pid, 0)) return 0; /* it is over already */
+  if (WIFEXITED(status)) num(result, "exitCode", WEXITSTATUS(status));
+  return fail("runtime_failed", str("the runtime ended with %s %d", WIFSIGNALED(status) ? "signal" : "exit code",
+                                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)));
+}
+static void put_words(struct buf *result, char *words, ssize_t n) { /* what a runtime said, as one value */
+  for (ssize_t i = 0; i < n; i++) words[i] = words[i] ? words[i] : '?';
+  text(result, "output", n > 0 ? words : "");
+}
+static int run_runtime(const struct msg *o, const char *dir, int dirfd, int user, int net, struct buf *result, pid_t *pid) {
+  int report[2];
+  char said[1024];
+  pid_t runtime = pipe2(report, O_CLOEXEC) ? -1 : fork();
+  if (runtime < 0) return fail_errno("fork");
+  if (!runtime) become_runtime(o, dir, user, net, report[1]);
+  close(report[1]);
+  ssize_t n = read(report[0], said, sizeof said); /* nothing: exec went well and closed it */
+  struct msg m = {.p = said, .n = n > 0 ? (size_t)n : 0};
+  close(report[0]);
+  if (!has(&m, "message")) return await_runtime(o, dirfd, runtime, result, pid);
+  return waitpid(runtime, NULL, 0), fail(get(&m, "code"), get(&m, "message"));
+}
+static int box_start(const struct msg *o, struct buf *result) {
+  const char *id = get(o, "id"), *dir = get(o, "dir");
+  char image[PATH_MAX], words[OUTPUT_BYTES_MAX + 1];
+  bool memory = is(o, "upperKind", "memory"), made;
+  int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), user = -1, net = -1;
+  struct stat st;
+  struct proc p = {0};
+  pid_t pid = 0;
+  if (dirfd < 0) return fail_errno(dir);
+  snprintf(image, sizeof image, "%s/upper.img", dir);
+  unlinkat(dirfd, get(o, "pidFile"), 0), unlinkat(dirfd, "exit", 0), remove_tree(dirfd, "runtime", 16);
+  if (memory || get_num(o, "fresh", 0) == 1) unlink(image);
+  made = !memory && stat(image, &st);
+  if (!made && !memory && st.st_size != get_num(o, "upperBytes", -1))
+    return fail("invalid_request", "the writable layer has another size than asked for");
+  if (mkdirat(dirfd, "runtime", 0700) && errno != EEXIST) return fail_errno("runtime");
+  if (!cgroup_make(id, get_num(o, "memory", 0), get_num(o, "cpuQuotaUs", 0), get_num(o, "pids", 0)) &&
+      !(made && copy_sparse(get(o, "blank"), image, get_num(o, "upperBytes", 0))) &&
+      !make_namespaces(o, &user, &net) && !net_make(o, net) && !run_runtime(o, dir, dirfd, user, net, result, &pid)) {
+    proc_stat(pid, &p); /* where it is over already, its code is known soon */
+    num(result, "pid", pid), num(result, "pidStart", (i64)p.start);
+    return 0;
+  }
+  put_failure(result), num(result, "oom", cgroup_ooms(id) > 0); /* before the undoing can fail, too */
+  cgroup_kill(id, STOP_MS_MAX), cgroup_remove(id, STOP_MS_MAX), net_remove(get(o, "hostif"));
+  put_words(result, words, read_file(dirfd, "stderr", words, sizeof words));
+  unlinkat(dirfd, get(o, "pidFile"), 0), remove_tree(dirfd, "runtime", 16);
+  if (made) unlink(image);
+  return -1;
+}
+/* Everything in it ends; the writable layer and the journal stay. `pid` is 0 where its first process has ended. */
+static int box_stop(const char *id, const char *dir, const char *hostif, pid_t pid, uint64_t start) {
+  struct proc p;
+  int fd = pid ? pidfd_open(pid) : -1;
+  bool there = fd >= 0 && proc_stat(pid, &p) && p.start == start;
+  if (there) pidfd_kill(fd, SIGKILL);
+  if (cgroup_kill(id, STOP_MS_MAX) || cgroup_remove(id, STOP_MS_MAX)) return -1;
+  struct pollfd ended = {.fd = fd, .events = POLLIN};
+  if (there && poll(&ended, 1, STOP_MS_MAX) < 1) return fail("internal", "the sandbox's first process does not end");
+  net_remove(hostif);
+  return remove_tree(AT_FDCWD, str("%s/runtime", dir), 16) ? fail_errno("removing the runtime's state") : 0;
+}
+
+/* The folder that holds `path`, made where it is missing; never above `root`, never through a link. */
+static int mark_parent(int root, const char *path, const char **name) {
+  struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+  int at = fcntl(root, F_DUPFD_CLOEXEC, 0);
+  for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+    char part[NAME_MAX + 1];
+    if (slash == path) continue;
+    if (slash - path > NAME_MAX) return errno = ENAMETOOLONG, -1;
+    snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
+    if (mkdirat(at, part, 0755) && errno != EEXIST) return -1;
+    int next = (int)syscall(SYS_openat2, at, part, &how, sizeof how);
+    close(at), at = next;
+  }
+  *name = path;
+  return !*path || !strcmp(path, ".") || !strcmp(path, "..") ? (errno = EINVAL, -1) : at;
+}
+static int make_opaque(int at, const char *name) {
+  struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+  int fd = (int)syscall(SYS_openat2, at, name, &how, sizeof how);
+  int r = fd < 0 ? -1 : fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0);
+  return fd >= 0 ? close(fd) : 0, r;
+}
+static int layer_marks(const struct msg *o) {
+  const char *dir = get(o, "dir"), *name;
+  int root = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), at;
+  if (root < 0) return fail_errno(dir);
+  for (const char *w = NULL; (w = next_value(o, "whiteout", w)); close(at))
+    if ((at = mark_parent(root, w, &name)) < 0 ||
+        (mknodat(at, name, S_IFCHR, 0) && (errno != EEXIST || (make_opaque(at, name) && errno != ENOTDIR))))
+      return fail("archive_refused", str("the mark %.200s can not be made: %s", w, strerror(errno)));
+  for (const char *w = NULL; (w = next_value(o, "opaque", w));) {
+    bool top = !*w || !strcmp(w, ".");
+    if ((at = top ? root : mark_parent(root, w, &name)) < 0 ||
+        (!top && mkdirat(at, name, 0755) && errno != EEXIST) || make_opaque(at, top ? "." : name))
+      return fail("archive_refused", str("the folder %.200s can not be made opaque: %s", w, strerror(errno)));
+    if (!top) close(at);
+  }
+  return 0; /* a worker ends here, and its descriptors with it */
+}
