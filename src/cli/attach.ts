@@ -67,6 +67,7 @@ async function attachTerminal(session: Session, attachment: Attachment): Promise
   // In raw mode Ctrl-C is a byte for the program; a signal that still comes means that we are to go.
   const stopListening = interruption.listen(() => session.leave());
   let stopInput = () => {};
+  let ended = false;
   try {
     if (raw) env.stdin.setRawMode?.(true);
     out.stream.on('resize', resize);
@@ -76,14 +77,17 @@ async function attachTerminal(session: Session, attachment: Attachment): Promise
       modes.see(data);
       await out.write(data);
     }
-    return await session.exit;
+    const exit = await session.exit;
+    ended = true;
+    return exit;
   } finally {
     stopListening();
     out.stream.off('resize', resize);
     if (raw) env.stdin.setRawMode?.(false);
     stopInput();
     session.leave();
-    if (out.isTTY) await out.write(modes.undo()).catch(() => {});
+    // What we have to say about a program that was cut off begins on a line of its own.
+    if (out.isTTY) await out.write(modes.undo() + (ended ? '' : '\r\n')).catch(() => {});
   }
 }
 
