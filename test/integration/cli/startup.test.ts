@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { startApi } from '../api/harness.ts';
 import { ENTRY } from './harness.ts';
@@ -39,7 +41,10 @@ test('arc ls loads a handful of small modules and nothing heavy', async () => {
 test('arc ls costs little more than starting node does', async (t) => {
   await using api = await startApi();
   api.sandboxes.put('root');
-  const env = { ...process.env, ARC_URL: api.base, ARC_API_KEY: api.admin };
+  // As the launcher does: compiled once, then kept.
+  const cache = await mkdtemp(join(tmpdir(), 'arc-compile-'));
+  t.after(() => rm(cache, { recursive: true }));
+  const env = { ...process.env, ARC_URL: api.base, ARC_API_KEY: api.admin, NODE_COMPILE_CACHE: cache };
   const ls = () => timed([ENTRY, 'ls'], env);
   await ls();
   const runs: { bare: number; full: number }[] = [];
