@@ -7,6 +7,8 @@ export interface CrashPoint {
   readonly method: string;
   readonly when: 'before' | 'after';
   readonly call: number;
+  /** Calls count from here on: what the start itself calls is not meant. */
+  armed: boolean;
 }
 
 export function parseCrashPoint(text: string | undefined): CrashPoint | undefined {
@@ -14,7 +16,7 @@ export function parseCrashPoint(text: string | undefined): CrashPoint | undefine
   const match = /^([a-z]+)\.([a-zA-Z]+):(before|after)(?:#([0-9]+))?$/.exec(text);
   if (!match) throw new Error(`not a crash point: ${text}`);
   const [, port = '', method = '', when, call = '1'] = match;
-  return { port, method, when: when === 'before' ? 'before' : 'after', call: Number(call) };
+  return { port, method, when: when === 'before' ? 'before' : 'after', call: Number(call), armed: false };
 }
 
 /** The port itself where there is no crash point for it. */
@@ -27,8 +29,8 @@ export function crashable<T extends object>(name: string, port: T, at: CrashPoin
       if (typeof value !== 'function') return value;
       if (key !== at.method) return value.bind(target);
       return (...args: readonly unknown[]) => {
-        calls += 1;
-        if (calls !== at.call) return value.apply(target, args);
+        if (at.armed) calls += 1;
+        if (!at.armed || calls !== at.call) return value.apply(target, args);
         if (at.when === 'before') dieNow();
         const answer: unknown = value.apply(target, args);
         return Promise.resolve(answer).finally(dieNow);

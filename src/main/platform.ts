@@ -111,6 +111,10 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     // What still runs is routed again before anybody is told `ready`; a machine that is slow about it is not waited for.
     await Promise.race([plane.reclaimed(), clock.sleep(RECLAIM_WAIT_MS)]);
     ready = true;
+    if (crashAt) {
+      await plane.reclaimed();
+      crashAt.armed = true;
+    }
     // Trying each level starts real sandboxes: nobody who is waiting for `ready` waits for that.
     tellLevels(node.engine, say).catch((error) => logger.warn({ error }, 'the levels of this node are not known yet'));
     return {
