@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ArcError } from '../contract/errors.ts';
+import { ArcError, ERRORS, type Problem } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { ReadyFacts } from './announce.ts';
 
@@ -65,6 +65,12 @@ function said(line: string, onStep: (line: string) => void): ReadyFacts | undefi
 }
 
 function notReady(what: string, lines: readonly string[], path: string): ArcError {
+  const last = lines.at(-1) ?? '';
+  // The server's own last word is more exact than what can be said from here.
+  if (last.startsWith('{"error":')) {
+    const { error } = JSON.parse(last) as { error: Problem };
+    if (error.code in ERRORS) return new ArcError(error.code, error.detail, { hint: error.hint });
+  }
   const shown = lines.slice(-TOLD_LINES).join('\n');
   return new ArcError('unavailable', `${what}:\n${shown}`, { hint: `The whole log is ${path}.` });
 }

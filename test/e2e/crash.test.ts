@@ -17,22 +17,22 @@ const SETTLE_MS = 30_000;
 const KILL_WITHIN_MS = 160;
 
 const CREATE_STEPS = [
-  'store.commit:before',
-  'store.commit:after',
+  'store.commit:before~"state":"starting"',
+  'store.commit:after~"state":"starting"',
   'engine.create:before',
   'helper.start:before',
   'helper.start:after',
   'engine.create:after',
   'engine.probe:after',
-  'router.set:before',
-  'router.set:after',
-  'store.commit:before#2',
-  'store.commit:after#2',
+  'router.set:before~"state":"running"',
+  'router.set:after~"state":"running"',
+  'store.commit:before~"state":"running"',
+  'store.commit:after~"state":"running"',
 ];
 const REMOVE_STEPS = [
-  'store.commit:before',
-  'store.commit:after',
-  'router.set:after',
+  'store.commit:before~"state":"removed"',
+  'store.commit:after~"state":"removed"',
+  'router.set:after~VICTIM&"state":"removed"',
   'engine.destroy:before',
   'helper.destroy:before',
   'helper.destroy:after',
@@ -66,12 +66,12 @@ for (const step of REMOVE_STEPS) {
   test(`killed at ${step} of a remove, the server comes back and the removal is finished or was never begun`, async () => {
     const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
     const victim = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
-    await restartWith({ ARC_TEST_CRASH_AT: step });
+    await restartWith({ ARC_TEST_CRASH_AT: step.replace('VICTIM', victim) });
     await assert.rejects(arc.client.sandboxes.remove(victim));
     await recovered();
     const running = await settled();
     assert.equal(running.has(bystander), true);
-    assert.equal(running.has(victim), step === 'store.commit:before');
+    assert.equal(running.has(victim), step.startsWith('store.commit:before'));
     await removeAll();
   });
 }

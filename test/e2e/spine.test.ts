@@ -76,11 +76,11 @@ test('a command, a terminal, files and logs work in one sandbox, and reset makes
   await terminal.write('stty size\n');
   await until('the new size', async () => screen.includes('30 100'));
   await terminal.write('sleep 1000\n');
-  await until('sleep runs', async () =>
-    (await sandbox.processes()).some(({ command }) => command === 'sleep 1000'),
-  );
+  await until('sleep runs', async () => (await sandbox.processes()).some(({ command }) => command === 'sleep 1000'));
   await terminal.write('\x03');
-  await until('Ctrl-C ended it', async () => (await sandbox.processes()).every(({ command }) => command !== 'sleep 1000'));
+  await until('Ctrl-C ended it', async () =>
+    (await sandbox.processes()).every(({ command }) => command !== 'sleep 1000'),
+  );
   await terminal.write('exit 3\n');
   await reading;
   assert.equal((await terminal.exit).code, 3);
