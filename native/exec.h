@@ -116,7 +116,11 @@ static void exec_write(struct exec *e) {
     if (e->exited && !e->sealed) seal_when_drained(e);
   }
   trim(e);
-  if (e->sealed && e->conn && e->sent == e->frames.n) return exec_free(e); /* its end was read */
+  struct conn *c = e->conn;
+  if (e->sealed && c && e->sent == e->frames.n) { /* the reader closes: closing over its unread input would lose the end */
+    c->over = true, exec_detach(c), conn_flush(c);
+    return exec_free(e);
+  }
   listen_to_program(e);
   if (e->conn) conn_flush(e->conn);
 }
@@ -216,6 +220,7 @@ static void exec_request(struct ref ref, struct sandbox *s, const struct msg *m)
   struct exec *e = exec_new(ref, s, m);
   if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) abort(); /* no descriptors: start anew */
   if (e->tty && (console = listen_at(e->console)) >= 0) watch(&e->console_src, console, EPOLLIN, on_console);
+  if (console > 0) chmod(e->console, 0666); /* runsc and runc are root of the sandbox only; its folder keeps others out */
   if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
   close(in[0]), close(out[1]), close(err[1]);
   fcntl(in[1], F_SETFL, O_NONBLOCK), fcntl(out[0], F_SETFL, O_NONBLOCK), fcntl(err[0], F_SETFL, O_NONBLOCK);

@@ -32,7 +32,7 @@ struct conn {
   uint64_t serial;
   struct buf in, out;
   size_t sent;
-  bool greeted, subscribed, closed;
+  bool greeted, subscribed, closed, over; /* `over`: its command's end was written; what it still sends is dropped */
   struct exec *exec;
   struct conn *next;
 };

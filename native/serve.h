@@ -248,6 +248,7 @@ static void conn_pump(struct conn *c) {
   int r = 0;
   while (!c->closed && !(c->exec && c->exec->input.n) && (r = parse(&c->in, at, &m)) == 1) {
     at += HEADER_BYTES + m.n;
+    if (c->over) continue;
     if (!c->exec) request(c, &m);
     else if (!exec_input(c->exec, &m)) return conn_close(c);
   }
