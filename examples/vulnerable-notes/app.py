@@ -16,6 +16,7 @@ HOME = os.path.dirname(os.path.abspath(__file__))
 NOTES = os.path.join(HOME, "notes")
 PORT = int(os.environ.get("PORT", "8080"))
 BODY_BYTES_MAX = 64 * 1024
+DRAIN_BYTES_MAX = 1024 * 1024
 READ_BYTES_MAX = 1024 * 1024
 SEARCH_SECONDS_MAX = 10
 
@@ -94,7 +95,9 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             size = -1
         if self.path != "/notes" or not 0 <= size <= BODY_BYTES_MAX:
-            # What was not read must not be taken for the next request.
+            # What was sent is read (within reason), or the client would see a reset and not the answer; what is left
+            # of it must not be taken for the next request.
+            self.rfile.read(min(max(size, 0), DRAIN_BYTES_MAX))
             self.close_connection = True
             self.answer(404 if self.path != "/notes" else 413, show_text("Refused", "That can't be kept."))
             return

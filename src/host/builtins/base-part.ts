@@ -27,6 +27,11 @@ const WISHED =
   'lsof nano patch pgrep pkill ps rev script sed setsid tar top unxz uptime vi vmstat w watch which xargs xxd xz ' +
   'zcat zstd ip ss nc openssl tput reset clear more flock ldd iconv locale';
 
+/** What programs that people bring along (npm's native modules, Python's wheels) are linked against everywhere. */
+const USUAL_LIBRARIES =
+  'librt.so.1 libpthread.so.0 libdl.so.2 libutil.so.1 libresolv.so.2 libm.so.6 libgcc_s.so.1 libstdc++.so.6 ' +
+  'libnss_files.so.2 libnss_dns.so.2';
+
 export const PASSWD = `root:x:0:0:root:/root:/bin/bash
 user:x:1000:1000:user:/home/user:/bin/bash
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
@@ -49,6 +54,7 @@ export function planBase(): RootPlan {
     throw new ArcError('host_unfit', `the builtin shell needs ${name}`, { hint: `apt-get install ${debianPackage}` });
   }
   for (const name of `${COREUTILS} ${WISHED}`.split(' ')) plan.program(name);
+  for (const name of USUAL_LIBRARIES.split(' ')) plan.library(name);
   addSystemFiles(plan);
   return plan;
 }

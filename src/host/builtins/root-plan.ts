@@ -83,6 +83,12 @@ export class RootPlan {
     return PROGRAM_DIRS.some((dir) => this.file(join(dir, name)));
   }
 
+  /** By the name that programs ask for. */
+  library(name: string): boolean {
+    const path = findLibrary(name, '', undefined);
+    return path !== undefined && this.file(path);
+  }
+
   /**
    * All of a folder but what `leaveOut` names. Links stay links where they stay inside; those that lead out become what
    * they point at.

@@ -84,6 +84,9 @@ test('the shell and its tools run, and nothing they need is missing', async () =
   const missing =
     'for f in /usr/bin/* /usr/sbin/*; do ldd "$f" 2>/dev/null | grep "not found" && echo "$f"; done; true';
   assert.equal(await inside(folders, ['/bin/bash', '-c', missing]), '');
+  const usual = await inside(folders, ['/bin/sh', '-c', 'ls /usr/lib/*/ /usr/lib64']);
+  for (const name of ['librt.so.1', 'libpthread.so.0', 'libgcc_s.so.1', 'libstdc++.so.6'])
+    assert.ok(usual.includes(name));
   assert.equal(await run('find', [...folders, '-perm', '/6000', '-type', 'f']), '', 'no set-uid programs');
 });
 
@@ -173,7 +176,11 @@ test('the vulnerable app has its two holes, and is decent otherwise', async () =
   });
   try {
     await once(child.stdout, 'data');
-    const get = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).text();
+    const request = async (path: string, init: RequestInit = {}) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`, init);
+      return { status: response.status, text: await response.text() };
+    };
+    const get = async (path: string) => (await request(path)).text;
     assert.match(await get('/'), /welcome/);
     assert.match(await get('/note?name=welcome.txt'), /Welcome to Notes/);
     assert.match(await get('/search?q=coffee'), /shopping.txt:coffee/);
@@ -187,14 +194,13 @@ test('the vulnerable app has its two holes, and is decent otherwise', async () =
       assert.ok(guide.includes(path));
       assert.match(await get(path), expected, path);
     }
-    const url = `http://127.0.0.1:${port}/notes`;
     const body = new URLSearchParams({ title: '../<b>New</b>', text: '<script>alert(1)</script>' });
-    const shown = await (await fetch(url, { method: 'POST', body })).text();
+    const shown = (await request('/notes', { method: 'POST', body })).text;
     assert.match(shown, /&lt;script&gt;/);
     assert.ok(!shown.includes('<script>'));
     assert.ok((await readdir(join(app, 'notes'))).includes('b-new-b.txt'));
-    assert.equal((await fetch(url, { method: 'POST', body: 'x'.repeat(70_000) })).status, 413);
-    assert.equal((await fetch(`http://127.0.0.1:${port}/none`)).status, 404);
+    assert.equal((await request('/notes', { method: 'POST', body: 'x'.repeat(70_000) })).status, 413);
+    assert.equal((await request('/none')).status, 404);
   } finally {
     child.kill('SIGKILL');
     await once(child, 'close');
