@@ -24,6 +24,8 @@ export interface AgentDeps {
   readonly sandboxesDir: string;
   /** Looks at the firewall and mends it. */
   readonly checkRules: () => Promise<unknown>;
+  /** What a program that ended badly said of the reason, where a person can do something about it. */
+  readonly explain: (id: string, spec: ResolvedSpec) => Promise<string | undefined>;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -45,6 +47,8 @@ export class Agent {
   /** Ends heard of while the start was still on its way: a program may be faster than the news that it runs. */
   readonly #early = new Map<string, Exit>();
   readonly #starting = new Set<string>();
+  /** Of what was started by this process: what its program lacked is only of use to who is just starting it. */
+  readonly #specs = new Map<string, ResolvedSpec>();
   #cancelSweep: (() => void) | undefined;
   #closed = false;
 
@@ -190,6 +194,7 @@ export class Agent {
     // The writable layer that is kept belongs to the ids of its slot, so a restart stays on it.
     const slot = this.#held.get(id)?.slot ?? this.#deps.slots.take();
     this.#starting.add(keyOf(order));
+    this.#specs.set(id, spec);
     try {
       const handle = await runtime.start({ id, incarnation, spec, slot, lowers, fresh, labels, owner }, signal);
       this.#held.set(id, { id, incarnation, slot, runtime, phase: 'running', handle });
@@ -197,7 +202,10 @@ export class Agent {
       if (exit !== undefined) this.#ended(runtime, order, exit);
       return placementOf(handle, this.#deps.node);
     } catch (error) {
-      if (!this.#held.has(id)) this.#deps.slots.give(slot);
+      if (!this.#held.has(id)) {
+        this.#deps.slots.give(slot);
+        this.#specs.delete(id);
+      }
       throw error;
     } finally {
       this.#early.delete(keyOf(order));
@@ -223,7 +231,28 @@ export class Agent {
     if (!known && this.#starting.has(keyOf(target))) this.#early.set(keyOf(target), exit);
     if (!known || holding.phase !== 'running') return;
     this.#held.set(target.id, { ...bare(holding), phase: 'exited', exit });
-    this.#tell({ type: 'exited', target: { id: target.id, incarnation: target.incarnation }, exit });
+    const about = { id: target.id, incarnation: target.incarnation };
+    const spec = this.#specs.get(target.id);
+    if (spec === undefined || exit.code === 0 || exit.oom || exit.note !== undefined) {
+      this.#tell({ type: 'exited', target: about, exit });
+      return;
+    }
+    this.#explained(about, spec, exit).then(
+      (told) => this.#tell({ type: 'exited', target: about, exit: told }),
+      (error: unknown) => {
+        this.#deps.log.debug({ err: error, sandbox: about.id }, 'what it said last could not be read');
+        this.#tell({ type: 'exited', target: about, exit });
+      },
+    );
+  }
+
+  async #explained(target: Target, spec: ResolvedSpec, exit: Exit): Promise<Exit> {
+    const note = await this.#deps.explain(target.id, spec);
+    if (note === undefined) return exit;
+    const told = { ...exit, note };
+    const holding = this.#held.get(target.id);
+    if (holding?.phase === 'exited' && holding.exit === exit) this.#held.set(target.id, { ...holding, exit: told });
+    return told;
   }
 
   /** After a stop: whatever ran ended by our hand, if its end was not reported meanwhile. */
@@ -245,6 +274,7 @@ export class Agent {
 
   #forget(holding: Holding): void {
     this.#held.delete(holding.id);
+    this.#specs.delete(holding.id);
     this.#deps.slots.give(holding.slot);
   }
 

@@ -14,7 +14,14 @@ import { resolversFor } from '../../host/network/resolvers.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
-import { FLAVOURS, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
+import {
+  FLAVOURS,
+  missingCapability,
+  type NodeParts,
+  OciRuntime,
+  probeLevel,
+  Records,
+} from '../../runtimes/oci/index.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
 
 /** Absolute paths of the programs of this machine; what is not installed is left out. */
@@ -76,6 +83,7 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
     slots,
     sandboxesDir: parts.sandboxesDir,
     checkRules: () => firewall.check(),
+    explain: async (id, spec) => missingCapability(await lastOutput(deps.logs, id), spec)?.message,
     clock: deps.clock,
     rng: deps.rng,
     log: deps.log,

@@ -15,29 +15,21 @@ test('it runs once the runtime says so, and not before', async () => {
 });
 
 test('a program that is over at once has run', async () => {
-  await guestRuns(exit(7), () => new Promise(() => {}), silent);
-  await guestRuns(
-    exit(128),
-    () => new Promise(() => {}),
-    async () => 'my own words',
-  );
+  await guestRuns(exit(7), silent, silent);
+  await guestRuns(exit(128), silent, async () => 'my own words');
 });
 
 test('a runtime that failed says what it printed', async () => {
   const said = 'running container: starting container: error finding executable "x"';
   await assert.rejects(
-    guestRuns(
-      exit(128),
-      () => new Promise(() => {}),
-      async () => said,
-    ),
+    guestRuns(exit(128), silent, async () => said),
     (error) => error instanceof RuntimeFailed && error.output === said,
   );
 });
 
 test('a runtime that was killed for memory before the program ran is told as that', async () => {
   await assert.rejects(
-    guestRuns(exit(null, true), () => new Promise(() => {}), silent),
+    guestRuns(exit(null, true), silent, silent),
     (error) => error instanceof RuntimeFailed && error.oom,
   );
 });

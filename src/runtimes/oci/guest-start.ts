@@ -19,7 +19,10 @@ export async function guestRuns(
   lastOutput: () => Promise<string>,
 ): Promise<void> {
   for (let question = 0; question < QUESTIONS_MAX; question += 1) {
-    const answer = await Promise.race([ended, ask()]);
+    const asking = ask();
+    const answer = await Promise.race([ended, asking]);
+    // Who asks runs as the sandbox's own root: it is gone, too, before this resolves.
+    await asking;
     if (answer === undefined) return;
     if (typeof answer === 'string') {
       if (/"status":\s*"running"/.test(answer)) return;

@@ -170,8 +170,20 @@ export async function inside(
   return { stdout: text('stdout'), stderr: text('stderr'), exit };
 }
 
-/** What the kernel still has of a sandbox, in words. */
-export function residueOf(at: World, id: string, slot: number): readonly string[] {
+/** Looks at what is left of something that was just killed: the kernel takes it apart behind our back, for some ms. */
+const LOOKS_MAX = 50;
+const LOOK_MS = 10;
+
+/** What the kernel still has of a sandbox, in words, once it has had time to take apart what was killed. */
+export async function residueOf(at: World, id: string, slot: number): Promise<readonly string[]> {
+  for (let look = 1; look < LOOKS_MAX; look += 1) {
+    if (residueNow(at, id, slot).length === 0) return [];
+    await realClock.sleep(LOOK_MS);
+  }
+  return residueNow(at, id, slot);
+}
+
+function residueNow(at: World, id: string, slot: number): readonly string[] {
   const { plan, sandboxesDir } = at.deps;
   const found: string[] = [];
   if (existsSync(join(sandboxesDir, id))) found.push(`folder ${id}`);
