@@ -100,6 +100,8 @@ export async function writeLayout(dir: string, made: TestImage): Promise<void> {
 
 export async function run(program: string, argv: readonly string[], input?: string): Promise<string> {
   const child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'pipe'] });
+  // A program that ends without reading breaks the pipe; its exit code says what matters.
+  child.stdin.on('error', () => {});
   child.stdin.end(input ?? '');
   let out = '';
   let err = '';
