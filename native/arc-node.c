@@ -54,17 +54,6 @@ static void loop(void) {
     }
   }
 }
-/* Outlives who started it. The first process stays until the socket answers and gives that as its exit code. */
-static int daemonize(void) {
-  int ready[2];
-  unsigned char code = EXIT_UNFIT;
-  pid_t pid = pipe2(ready, O_CLOEXEC) ? -1 : fork();
-  if (pid < 0) exit(EXIT_UNFIT);
-  if (pid > 0) close(ready[1]), _exit(read(ready[0], &code, 1) == 1 ? code : EXIT_UNFIT);
-  setsid();
-  if (fork() > 0) _exit(0);
-  return ready[1];
-}
 /* crun refuses hybrid cgroups when it sees the v2 half: it is taken away here and nowhere else. */
 static void prepare(const char *cgroup) {
   struct rlimit files;
@@ -74,7 +63,7 @@ static void prepare(const char *cgroup) {
   if (chdir("/") || read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot_id, 37) < 36) strcpy(boot_id, "unknown");
   cgroup_find(cgroup);
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) perror("arc-node: mount namespace");
-  else if (cgroup_version == 1 && *cgroup_unified && !cgroup) umount2(cgroup_unified, MNT_DETACH);
+  else if (cgroup_hybrid && *cgroup_unified) umount2(cgroup_unified, MNT_DETACH);
   close(fd_floor = open("/dev/null", O_RDONLY | O_CLOEXEC)); /* the cgroup folders are below it */
 }
 static int bring_up(const char *lock, const char *socket_path) {
@@ -84,30 +73,26 @@ static int bring_up(const char *lock, const char *socket_path) {
   if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) return errno == EWOULDBLOCK ? EXIT_RUNNING : (perror(lock), EXIT_UNFIT);
   sigemptyset(&set), sigaddset(&set, SIGCHLD), sigaddset(&set, SIGTERM), sigaddset(&set, SIGINT);
   sigprocmask(SIG_BLOCK, &set, NULL), epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  watch(&signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal);
+  watch(&signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal, NULL);
   recover();
   if ((fd = listen_at(socket_path)) < 0 || chmod(socket_path, 0600)) return perror(socket_path), EXIT_UNFIT;
-  return watch(&listener, fd, EPOLLIN, on_accept), 0;
+  return watch(&listener, fd, EPOLLIN, on_accept, NULL), 0;
 }
 int main(int argc, char **argv) {
   const char *lock = NULL, *cgroup = NULL, *path = NULL;
-  bool foreground = false;
   for (int i = 1; i < argc; i++) {
     const char **to = !strcmp(argv[i], "--data") ? &data_dir : !strcmp(argv[i], "--socket") ? &path :
                       !strcmp(argv[i], "--lock") ? &lock : !strcmp(argv[i], "--cgroup") ? &cgroup : NULL;
-    if (!strcmp(argv[i], "--foreground")) foreground = true;
-    else if (to && i + 1 < argc) *to = argv[++i];
+    if (to && i + 1 < argc) *to = argv[++i];
     else argc = 0;
   }
-  if (!argc || !data_dir || !path || !lock || *data_dir != '/' || *path != '/' || *lock != '/')
-    return fprintf(stderr, "usage: arc-node --data DIR --socket PATH --lock PATH [--cgroup v1=DIR|v2=DIR] [--foreground]\n"),
-           EXIT_USAGE;
-  int ready = foreground ? -1 : fcntl(daemonize(), F_DUPFD_CLOEXEC, 200); /* clear of the descriptors that stay */
-  syscall(SYS_close_range, 3, ready < 0 ? ~0u : (unsigned)ready - 1, 0);
-  if (ready >= 0) syscall(SYS_close_range, ready + 1, ~0u, 0);
+  if (!argc || !data_dir || !path || !lock || *data_dir != '/' || *path != '/' || *lock != '/') {
+    fprintf(stderr, "usage: arc-node --data DIR --socket PATH --lock PATH [--cgroup v1=DIR|v2=DIR]\n");
+    return EXIT_USAGE;
+  }
+  setsid(), syscall(SYS_close_range, 3, ~0u, 0); /* it outlives who started it, and holds nothing of it */
   prepare(cgroup);
-  unsigned char code = (unsigned char)bring_up(lock, path);
-  if (ready >= 0 && (write(ready, &code, 1) != 1 || close(ready))) return EXIT_UNFIT;
+  int code = bring_up(lock, path);
   if (!code) loop();
   for (struct job *j = jobs; j; j = j->next) kill(j->pid, SIGKILL);
   return code;

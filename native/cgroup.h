@@ -7,6 +7,7 @@ enum { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8, FREEZER = 16, UNIFIED = 32 };
 static struct hierarchy { int fd; unsigned has; char path[PATH_MAX]; } hiers[8];
 static int nhiers, cgroup_version, create; /* `create`: a test's tree of plain files */
 static char cgroup_unified[PATH_MAX];
+static bool cgroup_hybrid; /* v1 is mounted, perhaps beside v2 */
 static const struct { const char *name; unsigned bit; } CONTROLLERS[] = {
   {"memory", MEMORY}, {"cpu", CPU}, {"cpuacct", CPUACCT}, {"pids", PIDS}, {"freezer", FREEZER}};
 
@@ -25,13 +26,6 @@ static void keep_hierarchy(const char *path, unsigned has) {
 /* `override` is `v2=PATH` or `v1=PATH`, the latter with one folder for each controller. */
 static void cgroup_find(const char *override) {
   char line[8192], point[PATH_MAX], type[64], options[4096];
-  if (override) {
-    cgroup_version = !strncmp(override, "v2=", 3) ? 2 : 1, create = O_CREAT | O_TRUNC;
-    if (cgroup_version == 2) keep_hierarchy(override + 3, ALL_OF_V2);
-    for (int i = 0; i < 5 && !strncmp(override, "v1=", 3); i++)
-      keep_hierarchy(str("%s/%s", override + 3, CONTROLLERS[i].name), CONTROLLERS[i].bit);
-    return;
-  }
   FILE *f = fopen("/proc/self/mountinfo", "re");
   while (f && fgets(line, sizeof line, f)) {
     char *tail = strstr(line, " - "), *save;
@@ -41,9 +35,16 @@ static void cgroup_find(const char *override) {
     if (!strcmp(type, "cgroup2") && !*cgroup_unified) snprintf(cgroup_unified, PATH_MAX, "%s", point);
     for (char *o = strtok_r(options, ",", &save); o && !strcmp(type, "cgroup"); o = strtok_r(NULL, ",", &save))
       for (int i = 0; i < 5; i++) has |= strcmp(o, CONTROLLERS[i].name) ? 0 : CONTROLLERS[i].bit;
-    keep_hierarchy(point, has);
+    if (has) cgroup_hybrid = true;
+    if (!override) keep_hierarchy(point, has);
   }
   if (f) fclose(f);
+  if (override) create = O_CREAT | O_TRUNC;
+  for (int i = 0; override && i < 5 && !strncmp(override, "v1=", 3); i++)
+    keep_hierarchy(str("%s/%s", override + 3, CONTROLLERS[i].name), CONTROLLERS[i].bit);
+  if (override && !strncmp(override, "v2=", 3)) keep_hierarchy(override + 3, ALL_OF_V2);
+  if (override) cgroup_version = holding(UNIFIED) ? 2 : 1;
+  if (override) return;
   cgroup_version = holding(MEMORY | PIDS) ? 1 : 2;
   if (*cgroup_unified) keep_hierarchy(cgroup_unified, cgroup_version == 2 ? ALL_OF_V2 : UNIFIED);
 }
@@ -53,21 +54,23 @@ static int set(const char *id, unsigned bit, const char *file, const char *value
   if (!h) return errno = ENOENT, -1;
   return write_file(h->fd, str("arc/%s/%s", id, file), value, strlen(value), create);
 }
-static int limits(const char *id, i64 memory, i64 quota_us, i64 pids) {
-  char *bytes = str("%lld", memory);
-  const struct { const char *file, *value; unsigned bit; bool optional; } v1[] = {
-    {"memory.limit_in_bytes", bytes, MEMORY, false}, {"memory.memsw.limit_in_bytes", bytes, MEMORY, true},
-    {"cpu.cfs_period_us", "100000", CPU, false}, {"cpu.cfs_quota_us", str("%lld", quota_us), CPU, false},
-    {"pids.max", str("%lld", pids), PIDS, false}}, v2[] = {
-    {"memory.max", bytes, UNIFIED, false}, {"memory.swap.max", "0", UNIFIED, true},
-    {"cpu.max", str("%lld 100000", quota_us), UNIFIED, false}, {"pids.max", str("%lld", pids), UNIFIED, false}};
-  for (int i = 0; i < (cgroup_version == 2 ? 4 : 5); i++) {
-    bool two = cgroup_version == 2, optional = two ? v2[i].optional : v1[i].optional;
-    const char *file = two ? v2[i].file : v1[i].file;
-    if (set(id, two ? v2[i].bit : v1[i].bit, file, two ? v2[i].value : v1[i].value) && !(optional && errno == ENOENT))
-      return fail_errno(file);
+/* Of an order: `FILE=VALUE`, each for the hierarchy of its controller; after `?` where the kernel has such a file. */
+static int limits(const char *id, const struct msg *o) {
+  unsigned done = 0;
+  for (const char *v = NULL; (v = next_value(o, "limit", v));) {
+    bool optional = *v == '?';
+    char *file = str("%s", v + optional), *value = strchr(file, '=');
+    if (!value) return fail("invalid_request", "limit");
+    *value++ = 0;
+    for (int i = 0; i < 5; i++) {
+      size_t n = strlen(CONTROLLERS[i].name);
+      if (strncmp(file, CONTROLLERS[i].name, n) || file[n] != '.') continue;
+      if (set(id, CONTROLLERS[i].bit, file, value) && !(optional && errno == ENOENT)) return fail_errno(file);
+      if (!optional) done |= CONTROLLERS[i].bit;
+    }
   }
-  return 0;
+  bool all = done & MEMORY && done & CPU && done & PIDS; /* never started without a limit */
+  return all ? 0 : fail("invalid_request", "memory, cpu and pids must have limits");
 }
 static int cgroup_pids(int fd, const char *id, pid_t *out, int max) {
   int n = 0, procs = openat(fd, str("arc/%s/cgroup.procs", id), O_RDONLY | O_CLOEXEC);
@@ -117,7 +120,7 @@ static int cgroup_remove(const char *id, int ms) {
     if (mono_ms() >= until) return errno = failed, fail_errno("removing the cgroup");
   }
 }
-static int cgroup_make(const char *id, i64 memory, i64 quota_us, i64 pids) {
+static int cgroup_make(const char *id, const struct msg *o) {
   static const char on[] = "+memory +cpu +pids";
   if (!holding(MEMORY) || !holding(PIDS) || !holding(CPU))
     return fail("host_unfit", "the memory, cpu and pids cgroup controllers are not all mounted");
@@ -130,7 +133,7 @@ static int cgroup_make(const char *id, i64 memory, i64 quota_us, i64 pids) {
         (v2 && write_file(fd, "arc/cgroup.subtree_control", on, sizeof on - 1, create)) ||
         mkdirat(fd, str("arc/%s", id), 0755)) return fail_errno("making the cgroup");
   }
-  return limits(id, memory, quota_us, pids);
+  return limits(id, o);
 }
 /* The caller, and what it becomes, is in the sandbox's cgroups from here on. */
 static int cgroup_join(const char *id) {

@@ -13,8 +13,7 @@
 #define EXEC_POLL_MS 10                 /* for the pid file of a runtime that stays */
 #define RETRY_KILL_MS 500
 #define COMMAND_BYTES_MAX 4096
-#define FAMILY_MAX 1024
-#define FAMILY_PASSES_MAX 4
+#define FAMILY_DEPTH_MAX 16
 
 struct exec {
   char id[ID_BYTES_MAX + 1], pid_file[PATH_MAX], console[PATH_MAX];
@@ -87,13 +86,8 @@ static bool pull(struct exec *e, struct src *src, unsigned type) {
   frame(&e->frames, type, 0, data, (size_t)n), trim(e);
   return true;
 }
-static void on_out(struct src *s, unsigned ev) {
-  struct exec *e = OWNER(s, struct exec, out);
-  (void)ev, room(e) && pull(e, s, M_STDOUT), exec_write(e);
-}
-static void on_err(struct src *s, unsigned ev) {
-  struct exec *e = OWNER(s, struct exec, err);
-  (void)ev, room(e) && pull(e, s, M_STDERR), exec_write(e);
+static void on_program(struct src *s, unsigned ev) {
+  (void)ev, room(s->of) && pull(s->of, s, (unsigned)s->stream), exec_write(s->of);
 }
 static void seal_when_drained(struct exec *e) { /* where there is no room, it goes on when the reader has taken some */
   while (room(e) && (pull(e, &e->out, M_STDOUT) | pull(e, &e->err, M_STDERR))) {}
@@ -143,7 +137,7 @@ static void exec_failed(struct exec *e, const char *why, int status) {
   exec_free(e);
 }
 static void on_console(struct src *src, unsigned events) {
-  struct exec *e = OWNER(src, struct exec, console_src);
+  struct exec *e = src->of;
   char name[64], space[CMSG_SPACE(sizeof(int) * 4)];
   struct msghdr h = {.msg_iov = &(struct iovec){name, sizeof name}, .msg_iovlen = 1, .msg_control = space,
                      .msg_controllen = sizeof space};
@@ -157,7 +151,7 @@ static void on_console(struct src *src, unsigned events) {
   memcpy(&fd, CMSG_DATA(c), sizeof fd);
   ioctl(fd, TIOCSWINSZ, &e->size), fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
   drop(&e->in), drop(&e->out), drop(src);
-  e->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), watch(&e->out, fd, EPOLLIN, on_out);
+  e->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), watch(&e->out, fd, EPOLLIN, on_program, e);
 }
 static void exec_started(struct exec *e, pid_t pid) {
   struct buf b = {0};
@@ -201,7 +195,7 @@ static struct exec *exec_new(struct ref ref, struct sandbox *s, const struct msg
   for (struct exec *x = s->execs; x; x = x->next)
     if (x->sealed && !x->conn) finished++, last = x; /* the newest are first */
   if (finished >= EXEC_KEPT_MAX) exec_free(last);
-  e->in.fd = e->out.fd = e->err.fd = e->console_src.fd = -1, e->box = s, e->ref = ref;
+  e->in.fd = e->out.fd = e->err.fd = e->console_src.fd = -1, e->box = s, e->ref = ref, e->out.stream = M_STDOUT, e->err.stream = M_STDERR;
   e->tty = get_num(m, "tty", 0) == 1, e->follow_runtime = is(m, "follow", "runtime");
   e->size = (struct winsize){.ws_col = (uint16_t)get_num(m, "cols", 80), .ws_row = (uint16_t)get_num(m, "rows", 24)};
   snprintf(e->id, sizeof e->id, "%s", get(m, "exec"));
@@ -219,14 +213,14 @@ static void exec_request(struct ref ref, struct sandbox *s, const struct msg *m)
   int in[2], out[2], err[2], console = 0;
   struct exec *e = exec_new(ref, s, m);
   if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) abort(); /* no descriptors: start anew */
-  if (e->tty && (console = listen_at(e->console)) >= 0) watch(&e->console_src, console, EPOLLIN, on_console);
+  if (e->tty && (console = listen_at(e->console)) >= 0) watch(&e->console_src, console, EPOLLIN, on_console, e);
   if (console > 0) chmod(e->console, 0666); /* runsc and runc are root of the sandbox only; its folder keeps others out */
   if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
   close(in[0]), close(out[1]), close(err[1]);
   fcntl(in[1], F_SETFL, O_NONBLOCK), fcntl(out[0], F_SETFL, O_NONBLOCK), fcntl(err[0], F_SETFL, O_NONBLOCK);
-  e->in.fd = in[1], watch(&e->err, err[0], EPOLLIN, on_err);
+  e->in.fd = in[1], watch(&e->err, err[0], EPOLLIN, on_program, e);
   if (e->tty) drop(&e->in), close(out[0]);
-  else watch(&e->out, out[0], EPOLLIN, on_out);
+  else watch(&e->out, out[0], EPOLLIN, on_program, e);
   if (e->follow_runtime) e->pid = e->runtime;
   if (console < 0 || e->runtime < 0) answer_error(ref, "exec_failed", strerror(errno)), exec_free(e);
 }
@@ -251,14 +245,14 @@ static void exec_attach(struct conn *c, uint32_t id, struct exec *e) {
 }
 static void feed(struct exec *e);
 static void on_input(struct src *s, unsigned ev) {
-  struct exec *e = OWNER(s, struct exec, in);
+  struct exec *e = s->of;
   (void)ev, feed(e);
   if (e->conn && !e->input.n) conn_pump(e->conn);
 }
 static void feed(struct exec *e) { /* what doesn't go into the program now waits, and so does who writes it */
   while (e->in.fd >= 0 && e->input_sent < e->input.n) {
     ssize_t n = write(e->in.fd, e->input.p + e->input_sent, e->input.n - e->input_sent);
-    if (n < 0 && errno == EAGAIN) return watch(&e->in, e->in.fd, EPOLLOUT, on_input);
+    if (n < 0 && errno == EAGAIN) return watch(&e->in, e->in.fd, EPOLLOUT, on_input, e);
     if (n < 0 && errno != EINTR) drop(&e->in); /* nobody reads it */
     if (n > 0) e->input_sent += (size_t)n;
   }
@@ -282,22 +276,16 @@ static bool exec_input(struct exec *e, const struct msg *m) {
   else return false;
   return feed(e), true;
 }
-/* SIGKILL to a command and to what came from it, as far as its group, session and parents tell. */
-static void kill_family(const char *id, pid_t root) {
-  pid_t pids[FAMILY_MAX];
-  bool hit[FAMILY_MAX] = {false}, more = true;
+/* SIGKILL to a command and to what came from it, as far as its group and its children tell. */
+static void kill_family(pid_t pid, int depth) {
+  char kids[4096], *at = kids, *end;
   struct proc p;
-  int n = nhiers ? cgroup_pids(hiers[0].fd, id, pids, FAMILY_MAX) : 0;
-  for (int pass = 0; more && pass < FAMILY_PASSES_MAX; pass++) {
-    more = false;
-    for (int i = 0; i < n; i++) {
-      if (hit[i] || !proc_stat(pids[i], &p)) continue;
-      bool ours = pids[i] == root || p.parent == root || p.group == root || p.session == root;
-      for (int k = 0; k < n && !ours; k++) ours = hit[k] && pids[k] == p.parent;
-      if (ours) hit[i] = more = true;
-    }
-  }
-  for (int i = 0; i < n; i++) hit[i] ? kill(pids[i], SIGKILL) : 0;
+  if (depth == 0 || !proc_stat(pid, &p)) return;
+  pid_t to = p.group > 1 && p.group == p.session && p.group != getsid(0) ? -p.group : pid; /* made by our setsid */
+  kill(to, SIGSTOP); /* so that it makes no more of them meanwhile */
+  read_file(AT_FDCWD, str("/proc/%d/task/%d/children", pid, pid), kids, sizeof kids);
+  for (long kid; (kid = strtol(at, &end, 10)) > 1 && end != at; at = end) kill_family((pid_t)kid, depth - 1);
+  kill(to, SIGKILL), kill(pid, SIGKILL);
 }
 static i64 execs_tick(struct sandbox *s, i64 now) { /* until when nothing is to be done, or -1 */
   i64 wait = -1;
@@ -309,7 +297,7 @@ static i64 execs_tick(struct sandbox *s, i64 now) { /* until when nothing is to 
     if (!e->running && now >= e->begun + EXEC_START_MS_MAX) kill(e->runtime, SIGKILL);
     if (e->running && !e->exited && e->deadline && now >= e->deadline) {
       e->timed_out = true, e->deadline = now + RETRY_KILL_MS;
-      kill_family(s->id, e->pid), kill(e->pid, SIGKILL);
+      kill_family(e->pid, FAMILY_DEPTH_MAX);
     }
     if (!e->running) due = e->follow_runtime ? EXEC_POLL_MS : EXEC_START_MS_MAX;
     else if (!e->exited && e->deadline) due = e->deadline - now;

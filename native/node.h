@@ -11,7 +11,7 @@ enum { /* message types; PROTOCOL.md describes each */
   M_STDOUT = 80, M_STDERR, M_EXIT, M_TAKEN, M_STDIN, M_STDIN_CLOSE,
   M_STAT = 96, M_DIR, M_READ, M_WRITE, M_MKDIR, M_SYMLINK, M_REMOVE, M_DATA, M_END, M_CONTINUE,
 };
-struct src { int fd; void (*fn)(struct src *, unsigned events); };
+struct src { int fd, stream; void (*fn)(struct src *, unsigned events); void *of; };
 struct ref { uint64_t conn; uint32_t id; }; /* who waits for an answer; the connection may be gone by then */
 enum phase { PARTIAL, RUNNING, EXITED };
 struct sandbox {
@@ -44,7 +44,6 @@ static int epoll_fd;
 static bool quit;
 static struct buf graves; /* freed after the turn: an event of this turn may still name them */
 
-#define OWNER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 #define UNLINK(head, item) for (__typeof__(head) *at_ = &(head); *at_; at_ = &(*at_)->next) \
   if (*at_ == (item)) { *at_ = (item)->next; break; }
 static void bury(void *p) { add(&graves, &p, sizeof p); }
@@ -60,8 +59,8 @@ static void rewatch(struct src *s, unsigned events) {
   if (!events) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
   else if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, s->fd, &e) && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->fd, &e)) abort();
 }
-static void watch(struct src *s, int fd, unsigned events, void (*fn)(struct src *, unsigned)) {
-  s->fd = fd, s->fn = fn, rewatch(s, events);
+static void watch(struct src *s, int fd, unsigned events, void (*fn)(struct src *, unsigned), void *of) {
+  s->fd = fd, s->fn = fn, s->of = of, rewatch(s, events);
 }
 static void drop(struct src *s) { /* out of the loop by name: a worker may hold a copy of it for a moment */
   if (s->fd >= 0) rewatch(s, 0), close(s->fd);

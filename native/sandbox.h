@@ -1,5 +1,6 @@
 /* The sandboxes this helper holds: their log pipes, their ends, and finding them again after a restart of the helper. */
 #define DRAIN_READS_MAX 32
+#define PIDS_MAX 1024
 
 struct pidfd_exit { uint64_t mask, cgroup; uint32_t ids[11]; int32_t code; };
 _Static_assert(sizeof(struct pidfd_exit) == 64, "the first published size of struct pidfd_info");
@@ -14,7 +15,8 @@ static struct sandbox *sandbox_find(const char *id) {
 static struct sandbox *sandbox_new(const char *id) {
   struct sandbox *s = make(sizeof *s);
   snprintf(s->id, sizeof s->id, "%s", id);
-  s->pidfd.fd = s->out.fd = s->err.fd = s->log.fd = -1;
+  s->pidfd.fd = s->out.fd = s->err.fd = s->log.fd = -1, s->pidfd.of = s->out.of = s->err.of = s;
+  s->out.stream = LOG_STDOUT, s->err.stream = LOG_STDERR;
   return s->next = boxes, boxes = s;
 }
 static void logs_close(struct sandbox *s) { drop(&s->out), drop(&s->err), journal_close(&s->log); }
@@ -39,14 +41,13 @@ static void sandbox_fields(struct sandbox *s, const struct msg *m) { /* of an or
   s->pid = (pid_t)get_num(m, "pid", 0), s->pid_start = (uint64_t)get_num(m, "pidStart", 0);
   s->follow_runtime = is(m, "follow", "runtime"), snprintf(s->hostif, sizeof s->hostif, "%s", get(m, "hostif"));
 }
-static bool drain(struct sandbox *s, struct src *src, int stream) {
+static bool drain(struct src *src) {
   static char data[CHUNK_BYTES];
   ssize_t n = src->fd < 0 ? 0 : read(src->fd, data, sizeof data);
-  if (n > 0) journal_append(&s->log, stream, data, (size_t)n);
+  if (n > 0) journal_append(&((struct sandbox *)src->of)->log, src->stream, data, (size_t)n);
   return n > 0;
 }
-static void on_stdout(struct src *s, unsigned ev) { (void)ev, drain(OWNER(s, struct sandbox, out), s, LOG_STDOUT); }
-static void on_stderr(struct src *s, unsigned ev) { (void)ev, drain(OWNER(s, struct sandbox, err), s, LOG_STDERR); }
+static void on_log(struct src *s, unsigned ev) { (void)ev, drain(s); }
 /*
  * Opened for reading and writing: the pipe lives on without a writer, and a writer waits, with nothing lost, while
  * there is no reader. Not yet watched: until the runtime has started the program, what is in stderr is the runtime's.
@@ -62,11 +63,11 @@ static void logs_open(struct sandbox *s, i64 owner) {
   journal_open(&s->log, path_in(s->id, "log"));
 }
 static void logs_watch(struct sandbox *s) {
-  watch(&s->out, s->out.fd, EPOLLIN, on_stdout), watch(&s->err, s->err.fd, EPOLLIN, on_stderr);
+  watch(&s->out, s->out.fd, EPOLLIN, on_log, s), watch(&s->err, s->err.fd, EPOLLIN, on_log, s);
 }
 static void sandbox_ended(struct sandbox *s, struct exit_info how) {
   struct buf b = {0};
-  for (int i = 0; i < DRAIN_READS_MAX && (drain(s, &s->out, LOG_STDOUT) | drain(s, &s->err, LOG_STDERR)); i++) {}
+  for (int i = 0; i < DRAIN_READS_MAX && (drain(&s->out) | drain(&s->err)); i++) {}
   logs_close(s), drop(&s->pidfd);
   how.oom = cgroup_ooms(s->id) > 0 && !(how.known && !how.sig && how.code == 0);
   s->exit = how, s->phase = EXITED;
@@ -78,7 +79,7 @@ static void sandbox_ended(struct sandbox *s, struct exit_info how) {
  * pidfd has it, from Linux 6.15 on.
  */
 static void on_adopted(struct src *src, unsigned events) {
-  struct sandbox *s = OWNER(src, struct sandbox, pidfd);
+  struct sandbox *s = src->of;
   struct proc p;
   (void)events;
   for (int tries = 0; tries < 2; tries++) {
@@ -103,13 +104,13 @@ static bool sandbox_reaped(pid_t pid, int status) {
 }
 /* Commands of an earlier helper: their terminals and pipes are gone, so they end. Their parent is outside the sandbox. */
 static void end_lost_execs(struct sandbox *s) {
-  pid_t pids[FAMILY_MAX];
+  pid_t pids[PIDS_MAX];
   struct proc p;
-  int n = nhiers && !s->follow_runtime ? cgroup_pids(hiers[0].fd, s->id, pids, FAMILY_MAX) : 0;
+  int n = nhiers && !s->follow_runtime ? cgroup_pids(hiers[0].fd, s->id, pids, PIDS_MAX) : 0;
   for (int i = 0; i < n; i++) {
     bool within = pids[i] == s->pid || !proc_stat(pids[i], &p);
     for (int k = 0; k < n && !within; k++) within = pids[k] == p.parent;
-    if (!within) kill_family(s->id, pids[i]);
+    if (!within) kill_family(pids[i], FAMILY_DEPTH_MAX);
   }
 }
 static void adopt(struct sandbox *s) {
@@ -119,7 +120,7 @@ static void adopt(struct sandbox *s) {
   logs_open(s, -1), journal_append(&s->log, LOG_ARC, note, sizeof note - 1);
   if (s->pidfd.fd < 0 || !proc_stat(s->pid, &p) || p.start != s->pid_start)
     return sandbox_ended(s, exit_now(0, "it ended while the node helper was not running; its exit code is not known"));
-  watch(&s->pidfd, s->pidfd.fd, EPOLLIN, on_adopted), logs_watch(s), end_lost_execs(s);
+  watch(&s->pidfd, s->pidfd.fd, EPOLLIN, on_adopted, s), logs_watch(s), end_lost_execs(s);
 }
 static void recover_one(const char *id) {
   char content[8192];

@@ -79,7 +79,7 @@ static void start_failed(struct sandbox *s, bool undone) { /* not undone: its wo
   else s->recorded = true, sandbox_record(s, "partial");
 }
 static void on_result(struct src *src, unsigned events) {
-  struct job *j = OWNER(src, struct job, src);
+  struct job *j = src->of;
   char data[4096];
   ssize_t n = read(src->fd, data, sizeof data);
   (void)events;
@@ -142,7 +142,7 @@ static void job_add(unsigned kind, struct ref ref, const struct msg *m) {
   fail("at_capacity", "too many orders at once"), j->pid < 0 ? put_failure(&j->result) : (void)close(fds[1]);
   if (j->pid < 0 && kind == M_START) start_failed(s, true);
   if (j->pid < 0) job_done(j, M_ERROR, &j->result);
-  else watch(&j->src, fds[0], EPOLLIN, on_result);
+  else watch(&j->src, fds[0], EPOLLIN, on_result, j);
 }
 static void clean_up(struct sandbox *s) { /* after its end, unless a stop is at it already */
   struct buf b = {0};
@@ -161,10 +161,10 @@ static const char *phase_name(const struct sandbox *s) {
   return s->phase == RUNNING ? "running" : s->phase == EXITED ? "exited" : "partial";
 }
 static void start_request(struct ref ref, struct sandbox *s, const struct msg *m) {
-  static const char *const positive[] = {"inc", "idCount", "memory", "pids", "upperBytes", "logBytes", "cpuQuotaUs"};
+  static const char *const positive[] = {"inc", "idCount", "upperBytes", "logBytes"};
   const char *hostif = get(m, "hostif"), *bad = NULL;
   size_t n = strlen(hostif);
-  for (int i = 0; i < 7; i++)
+  for (int i = 0; i < 4; i++)
     if (get_num(m, positive[i], 0) < 1) bad = positive[i];
   if (get_num(m, "hostBase", 0) < 65536) bad = "hostBase";
   if (n < 1 || n > 15 || strspn(hostif, "abcdefghijklmnopqrstuvwxyz0123456789") != n) bad = "hostif";
@@ -256,7 +256,7 @@ static void conn_pump(struct conn *c) {
   if (!c->closed) consume(&c->in, at), update(c);
 }
 static void on_conn(struct src *src, unsigned events) {
-  struct conn *c = OWNER(src, struct conn, src);
+  struct conn *c = src->of;
   static char data[CHUNK_BYTES];
   if (events & EPOLLOUT) conn_flush(c);
   if (events & EPOLLOUT && !c->closed && c->exec) exec_write(c->exec);
@@ -279,5 +279,5 @@ static void on_accept(struct src *s, unsigned events) {
   }
   struct conn *c = make(sizeof *c);
   c->serial = ++serials, c->next = conns, conns = c, nconns++;
-  watch(&c->src, fd, EPOLLIN, on_conn);
+  watch(&c->src, fd, EPOLLIN, on_conn, c);
 }

@@ -12,8 +12,6 @@
 
 #define LOWERS_MAX 200
 #define ARGS_MAX 256
-#define FD_USER 100
-#define FD_NET 101
 #define STOP_MS_MAX 10000 /* until everything killed must be gone */
 #define LOOP_TRIES_MAX 64
 
@@ -174,8 +172,7 @@ static int box_start(const struct msg *o, struct buf *result) {
   if (!made && !memory && st.st_size != get_num(o, "upperBytes", -1))
     return fail("invalid_request", "the writable layer has another size than asked for");
   if (mkdirat(dirfd, "runtime", 0700) && errno != EEXIST) return fail_errno("runtime");
-  if (!cgroup_make(id, get_num(o, "memory", 0), get_num(o, "cpuQuotaUs", 0), get_num(o, "pids", 0)) &&
-      !(made && copy_sparse(get(o, "blank"), image, get_num(o, "upperBytes", 0))) &&
+  if (!cgroup_make(id, o) && !(made && copy_sparse(get(o, "blank"), image, get_num(o, "upperBytes", 0))) &&
       !make_namespaces(o, &user, &net) && !net_make(o, net) && !run_runtime(o, dir, dirfd, user, net, result, &pid)) {
     proc_stat(pid, &p); /* where it is over already, its code is known soon */
     num(result, "pid", pid), num(result, "pidStart", (i64)p.start);
@@ -201,42 +198,30 @@ static int box_stop(const char *id, const char *dir, const char *hostif, pid_t p
   return remove_tree(AT_FDCWD, str("%s/runtime", dir), 16) ? fail_errno("removing the runtime's state") : 0;
 }
 
-/* The folder that holds `path`, made where it is missing; never above `root`, never through a link. */
-static int mark_parent(int root, const char *path, const char **name) {
-  struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-  int at = fcntl(root, F_DUPFD_CLOEXEC, 0);
-  for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+/* A mark on `path`, its folders made where they are missing; never above `root`, never through a link. */
+static int make_mark(int root, const char *path, bool opaque) {
+  struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
+  int at = fcntl(root, F_DUPFD_CLOEXEC, 0), r = -1;
+  for (const char *rest = path; at >= 0 && rest;) {
     char part[NAME_MAX + 1];
-    if (slash == path) continue;
-    if (slash - path > NAME_MAX) return errno = ENAMETOOLONG, -1;
-    snprintf(part, sizeof part, "%.*s", (int)(slash - path), path);
-    if (mkdirat(at, part, 0755) && errno != EEXIST) return -1;
+    int n = (int)strcspn(rest, "/");
+    bool last = !rest[n];
+    snprintf(part, sizeof part, "%.*s", n, n ? rest : opaque ? "." : "");
+    rest = last ? NULL : rest + n + 1;
+    if (last && !opaque && strcmp(part, "..") && (r = mknodat(at, part, S_IFCHR, 0)) && errno != EEXIST) break;
+    if (last && !opaque && r == 0) break; /* where the layer has something itself, that stays, on its own if a folder */
+    if ((n || opaque) && mkdirat(at, part, 0755) && errno != EEXIST) break;
     int next = (int)syscall(SYS_openat2, at, part, &how, sizeof how);
+    if (last) r = next >= 0 ? fsetxattr(next, "trusted.overlay.opaque", "y", 1, 0) : !opaque && errno == ENOTDIR ? 0 : -1;
     close(at), at = next;
   }
-  *name = path;
-  return !*path || !strcmp(path, ".") || !strcmp(path, "..") ? (errno = EINVAL, -1) : at;
-}
-static int make_opaque(int at, const char *name) {
-  struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-  int fd = (int)syscall(SYS_openat2, at, name, &how, sizeof how);
-  int r = fd < 0 ? -1 : fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0);
-  return fd >= 0 ? close(fd) : 0, r;
+  return at >= 0 ? close(at) : 0, r;
 }
 static int layer_marks(const struct msg *o) {
-  const char *dir = get(o, "dir"), *name;
-  int root = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), at;
-  if (root < 0) return fail_errno(dir);
-  for (const char *w = NULL; (w = next_value(o, "whiteout", w)); close(at))
-    if ((at = mark_parent(root, w, &name)) < 0 ||
-        (mknodat(at, name, S_IFCHR, 0) && (errno != EEXIST || (make_opaque(at, name) && errno != ENOTDIR))))
-      return fail("archive_refused", str("the mark %.200s can not be made: %s", w, strerror(errno)));
-  for (const char *w = NULL; (w = next_value(o, "opaque", w));) {
-    bool top = !*w || !strcmp(w, ".");
-    if ((at = top ? root : mark_parent(root, w, &name)) < 0 ||
-        (!top && mkdirat(at, name, 0755) && errno != EEXIST) || make_opaque(at, top ? "." : name))
-      return fail("archive_refused", str("the folder %.200s can not be made opaque: %s", w, strerror(errno)));
-    if (!top) close(at);
-  }
-  return 0; /* a worker ends here, and its descriptors with it */
+  int root = open(get(o, "dir"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (root < 0) return fail_errno(get(o, "dir"));
+  for (int opaque = 0; opaque < 2; opaque++)
+    for (const char *w = NULL; (w = next_value(o, opaque ? "opaque" : "whiteout", w));)
+      if (make_mark(root, w, opaque)) return fail("archive_refused", str("%.200s can not be marked: %s", w, strerror(errno)));
+  return close(root);
 }

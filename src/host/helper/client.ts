@@ -57,7 +57,10 @@ export class HelperClient implements NodeHelper {
   }
 
   async start(order: HelperStart): Promise<{ pid: number; pidStart: number }> {
-    const { fields } = await this.#starts.run(() => this.#request(MESSAGE.start, startFields(order)));
+    const { fields } = await this.#starts.run(async () => {
+      const link = await this.#control();
+      return link.request(MESSAGE.start, startFields(order, this.#cgroupVersion));
+    });
     return { pid: fields.number('pid'), pidStart: fields.number('pidStart') };
   }
 
@@ -153,8 +156,7 @@ export class HelperClient implements NodeHelper {
     const hello = this.#hello;
     if (!hello) throw unavailable('the node helper has not answered yet');
     const path = (controller: string) => `${hello.text(controller)}/${id}`;
-    const version: 1 | 2 = hello.get('cgroup') === '2' ? 2 : 1;
-    return { memory: path('memory'), cpuacct: path('cpuacct'), pids: path('pids'), version };
+    return { memory: path('memory'), cpuacct: path('cpuacct'), pids: path('pids'), version: this.#cgroupVersion };
   }
 
   /** The helper's own process, for people and for tests. */
@@ -173,6 +175,10 @@ export class HelperClient implements NodeHelper {
     this.#link?.close();
     await this.#connecting?.catch(() => {});
     this.#link?.close();
+  }
+
+  get #cgroupVersion(): 1 | 2 {
+    return this.#hello?.get('cgroup') === '2' ? 2 : 1;
   }
 
   async #request(type: number, fields: readonly Field[]): Promise<Answer> {

@@ -11,6 +11,9 @@ import { HelperClient } from './client.ts';
 const EXIT_RUNNING = 75;
 /** Of the helper's own few words; begun anew beyond that. */
 const LOG_BYTES_MAX = 1_048_576;
+/** Finding thousands of sandboxes again takes a while; until then the socket is not there. */
+const START_MS_MAX = 30_000;
+const LOOK_MS = 5;
 /** Longest path of a unix socket. */
 const SOCKET_PATH_BYTES_MAX = 107;
 const COMPLAINT_BYTES_MAX = 2_048;
@@ -54,26 +57,34 @@ function answers(socket: string): Promise<boolean> {
   });
 }
 
+/** In a session of its own it outlives this process. Resolves when it answers. */
 async function startHelper(options: SuperviseOptions, socket: string): Promise<void> {
-  const lock = join(options.dataDir, 'helper.lock');
   const logPath = join(options.dataDir, 'helper.log');
   const large = await stat(logPath).then(
     ({ size }) => size > LOG_BYTES_MAX,
     () => false,
   );
   const log = await open(logPath, large ? 'w' : 'a', 0o600);
-  try {
-    const argv = ['--data', options.dataDir, '--socket', socket, '--lock', lock, ...(options.extraArgs ?? [])];
-    const { size: before } = await log.stat();
-    const code = await new Promise<number | null>((resolve, reject) => {
-      const child = spawn(options.binary, argv, { stdio: ['ignore', 'ignore', log.fd], env: {}, cwd: '/' });
-      child.once('error', reject);
-      child.once('exit', resolve);
-    });
-    if (code === 0 || code === EXIT_RUNNING) return;
-    throw new ArcError('host_unfit', `the node helper could not start: ${await said(logPath, before)}`);
-  } finally {
-    await log.close();
+  const { size: before } = await log.stat();
+  const lock = join(options.dataDir, 'helper.lock');
+  const argv = ['--data', options.dataDir, '--socket', socket, '--lock', lock, ...(options.extraArgs ?? [])];
+  const { clock } = options;
+  let ended: string | number | undefined;
+  const child = spawn(options.binary, argv, { stdio: ['ignore', 'ignore', log.fd], env: {}, cwd: '/', detached: true });
+  child.once('error', (error) => {
+    ended = error.message;
+  });
+  child.once('exit', (code, signal) => {
+    ended = code ?? signal ?? 'unknown';
+  });
+  child.unref();
+  await log.close();
+  for (const until = clock.monotonic() + START_MS_MAX; !(await answers(socket)); await clock.sleep(LOOK_MS)) {
+    if (ended === EXIT_RUNNING) return;
+    if (ended !== undefined || clock.monotonic() > until) {
+      const why = await said(logPath, before);
+      throw new ArcError('host_unfit', `the node helper could not start (${ended ?? 'no answer'}): ${why}`);
+    }
   }
 }
 
