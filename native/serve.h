@@ -104,7 +104,10 @@ static _Noreturn void work(const struct job *j, const struct sandbox *s, int out
   if (j->kind == M_START) r = box_start(&o, &result);
   else if (j->kind == M_LAYER_MARKS) r = layer_marks(&o);
   else r = box_stop(job_id(j), dir, s ? s->hostif : "", s && s->phase == RUNNING ? s->pid : 0, s ? s->pid_start : 0);
-  if (j->kind == M_DESTROY && remove_tree(AT_FDCWD, dir, 32)) r = fail_errno(dir);
+  /* The loop may just be writing the exit, or the last of the log, into it. */
+  for (int tries = 0, left = j->kind == M_DESTROY ? -1 : 0; left && tries < 100; tries++)
+    if ((left = remove_tree(AT_FDCWD, dir, 32)) && (errno != ENOTEMPTY || tries == 99)) r = fail_errno(dir), tries = 100;
+    else if (left) usleep(1000);
   if (!r) text(&result, "done", "1");
   else if (!has(&(struct msg){.p = result.p, .n = result.n}, "code")) put_failure(&result);
   _exit(write_all(out, result.p, result.n) != 0);
