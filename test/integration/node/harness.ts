@@ -11,6 +11,8 @@ import { buildHelper } from '../../../src/host/helper/build.ts';
 import type { HelperClient } from '../../../src/host/helper/client.ts';
 import { superviseHelper } from '../../../src/host/helper/supervise.ts';
 import { JournalLogs } from '../../../src/host/journal/logs.ts';
+import { formatCidr, overlap } from '../../../src/host/network/cidr.ts';
+import { hostNetworks } from '../../../src/host/network/host.ts';
 import { networkPlan } from '../../../src/host/network/plan.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
@@ -83,10 +85,14 @@ export function newExecId(): string {
   return encodeId('ex', realRng.bytes(10));
 }
 
-/** A /16 that another test running beside this one will hardly have. */
-export function someRange(): string {
-  const [byte = 0] = realRng.bytes(1);
-  return `10.${64 + (byte % 128)}.0.0/16`;
+/** A /20 that nothing on this host uses now; another test may run beside this one. */
+export async function someRange(): Promise<string> {
+  const used = await hostNetworks();
+  for (;;) {
+    const [high = 0, low = 0] = realRng.bytes(2);
+    const cidr = { base: 0x0a00_0000 + (64 + (high % 128)) * 65_536 + (low % 16) * 4096, bits: 20 };
+    if (!used.some((network) => overlap(network.cidr, cidr))) return formatCidr(cidr);
+  }
 }
 
 export interface World extends AsyncDisposable {
@@ -100,7 +106,8 @@ export interface World extends AsyncDisposable {
 export const PROGRAMS = { crun: '/usr/bin/crun', runc: '/usr/sbin/runc', runsc: '/usr/bin/runsc' } as const;
 
 /** A node of its own: data folder, helper, address range. Nothing of it is left at the end. */
-export async function world(range = someRange()): Promise<World> {
+export async function world(): Promise<World> {
+  const range = await someRange();
   const dir = await mkdtemp(join(tmpdir(), 'arcn-'));
   await chmod(dir, 0o711);
   for (const folder of ['sandboxes', 'root']) mkdirSync(join(dir, folder), { mode: 0o711 });

@@ -23,7 +23,7 @@ export interface LocalWorld extends AsyncDisposable {
 }
 
 /** The local engine on a data folder of its own. Nothing of it is left at the end. */
-export async function localWorld(range = someRange(), changes: Partial<LocalEngineDeps> = {}): Promise<LocalWorld> {
+export async function localWorld(range?: string, changes: Partial<LocalEngineDeps> = {}): Promise<LocalWorld> {
   const dir = await mkdtemp(join(tmpdir(), 'arce-'));
   await chmod(dir, 0o711);
   const lower = busyboxRoot(dir);
@@ -36,7 +36,7 @@ export async function localWorld(range = someRange(), changes: Partial<LocalEngi
   const deps: LocalEngineDeps = {
     node: 'here',
     dataDir: dir,
-    networkRange: range,
+    networkRange: range ?? (await someRange()),
     programs: { nft: '/usr/sbin/nft', mkfs: '/usr/sbin/mkfs.ext4', nsenter: '/usr/bin/nsenter', ...PROGRAMS },
     helper,
     images: onlyRoot(lower),
