@@ -25,10 +25,7 @@
 static void reap(void) {
   int status;
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-    bool known = sandbox_reaped(pid, status) || exec_reaped(pid, status);
-    for (int i = 0; i < SESSIONS_MAX && !known; i++)
-      if (sessions[i] == pid) sessions[i] = 0, known = true;
-    if (known) continue;
+    if (sandbox_reaped(pid, status) || exec_reaped(pid, status)) continue;
     orphans[norphans % ORPHANS_MAX].pid = pid, orphans[norphans % ORPHANS_MAX].status = status;
     orphans[norphans++ % ORPHANS_MAX].at = mono_ms();
   }

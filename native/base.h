@@ -196,12 +196,6 @@ static void put_exit(struct buf *b, const struct exit_info *e) {
   if (e->known) num(b, e->sig ? "signal" : "code", e->sig ? e->sig : e->code);
   if (*e->note) text(b, "note", e->note);
 }
-static struct exit_info get_exit(const struct msg *m) {
-  struct exit_info e = {.at_ms = get_num(m, "at", 0), .oom = get_num(m, "oom", 0) == 1,
-                        .sig = (int)get_num(m, "signal", 0), .code = (int)get_num(m, "code", -1)};
-  e.known = e.sig > 0 || e.code >= 0, snprintf(e.note, sizeof e.note, "%s", get(m, "note"));
-  return e;
-}
 static struct exit_info exit_now(int status, const char *unknown) {
   struct exit_info e = {.known = !unknown, .at_ms = clock_ns(CLOCK_REALTIME) / 1000000};
   snprintf(e.note, sizeof e.note, "%s", unknown ? unknown : "");

@@ -99,23 +99,14 @@ static int cgroup_kill(const char *id, int ms) {
     if (mono_ms() > until) return fail("internal", str("%d processes of %s do not end", left, id));
   }
 }
-static int remove_group(int dir, const char *name) {
-  if (create) return remove_tree(dir, name, 4);
-  if (unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return 0;
-  int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR *d = fd < 0 ? NULL : fdopendir(fd);
-  for (struct dirent *e; d && (e = readdir(d));)
-    if (e->d_type == DT_DIR && e->d_name[0] != '.') remove_group(fd, e->d_name);
-  if (d) closedir(d);
-  return unlinkat(dir, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
-}
 /* A group stays busy for a moment after its last process: tries until `ms` are over. */
 static int cgroup_remove(const char *id, int ms) {
   i64 until = mono_ms() + ms;
   for (unsigned us = 200;; backoff(&us)) {
     int failed = 0;
     for (int i = 0; i < nhiers; i++)
-      if (remove_group(hiers[i].fd, str("arc/%s", id))) failed = errno;
+      if (create ? remove_tree(hiers[i].fd, str("arc/%s", id), 4)
+                 : unlinkat(hiers[i].fd, str("arc/%s", id), AT_REMOVEDIR) && errno != ENOENT) failed = errno;
     if (!failed) return 0;
     if (mono_ms() >= until) return errno = failed, fail_errno("removing the cgroup");
   }

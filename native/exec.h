@@ -125,14 +125,13 @@ static void exec_ended(struct exec *e, int status) {
 }
 /* Its runtime did not start it: what the runtime said goes back to who asked. */
 static void exec_failed(struct exec *e, const char *why, int status) {
-  struct buf b = {0}, words = {0};
-  while (e->frames.n < OUTPUT_BYTES_MAX && pull(e, &e->err, M_STDERR)) {}
-  for (size_t at = 0; at < e->frames.n && words.n < OUTPUT_BYTES_MAX; at += frame_bytes(e, at))
-    add(&words, e->frames.p + at + HEADER_BYTES, frame_bytes(e, at) - HEADER_BYTES);
-  add(&words, "", 1);
-  text(&b, "code", "runtime_failed"), text(&b, "message", why), put_words(&b, words.p, (ssize_t)words.n - 1);
+  struct buf b = {0};
+  char words[OUTPUT_BYTES_MAX + 1];
+  ssize_t n = read(e->err.fd, words, OUTPUT_BYTES_MAX);
+  words[n > 0 ? n : 0] = 0;
+  text(&b, "code", "runtime_failed"), text(&b, "message", why), put_words(&b, words, n);
   if (WIFEXITED(status)) num(&b, "exitCode", WEXITSTATUS(status));
-  num(&b, "oom", cgroup_ooms(e->box->id) > e->ooms), answer(e->ref, M_ERROR, &b), free(b.p), free(words.p);
+  num(&b, "oom", cgroup_ooms(e->box->id) > e->ooms), answer(e->ref, M_ERROR, &b), free(b.p);
   if (e->pid) kill(e->pid, SIGKILL);
   exec_free(e);
 }
@@ -151,13 +150,14 @@ static void on_console(struct src *src, unsigned events) {
   memcpy(&fd, CMSG_DATA(c), sizeof fd);
   ioctl(fd, TIOCSWINSZ, &e->size), fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
   drop(&e->in), drop(&e->out), drop(src);
-  e->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), watch(&e->out, fd, EPOLLIN, on_program, e);
+  e->in.fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), e->out.fd = fd;
 }
 static void exec_started(struct exec *e, pid_t pid) {
   struct buf b = {0};
   int status;
   e->pid = pid, e->running = true;
   if (e->tty) drop(&e->err), unlink(e->console); /* it was the runtime's */
+  e->out.fn = e->err.fn = on_program, e->out.of = e->err.of = e, listen_to_program(e);
   text(&b, "exec", e->id), answer(e->ref, M_OK, &b), free(b.p);
   if (!e->follow_runtime && orphan_take(pid, e->begun, &status)) exec_ended(e, status);
 }
@@ -218,9 +218,9 @@ static void exec_request(struct ref ref, struct sandbox *s, const struct msg *m)
   if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
   close(in[0]), close(out[1]), close(err[1]);
   fcntl(in[1], F_SETFL, O_NONBLOCK), fcntl(out[0], F_SETFL, O_NONBLOCK), fcntl(err[0], F_SETFL, O_NONBLOCK);
-  e->in.fd = in[1], watch(&e->err, err[0], EPOLLIN, on_program, e);
+  e->in.fd = in[1], e->err.fd = err[0]; /* not watched until it runs: till then it is the runtime that speaks */
   if (e->tty) drop(&e->in), close(out[0]);
-  else watch(&e->out, out[0], EPOLLIN, on_program, e);
+  else e->out.fd = out[0];
   if (e->follow_runtime) e->pid = e->runtime;
   if (console < 0 || e->runtime < 0) answer_error(ref, "exec_failed", strerror(errno)), exec_free(e);
 }

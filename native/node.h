@@ -21,7 +21,7 @@ struct sandbox {
   bool child, follow_runtime, recorded;
   pid_t pid;
   uint64_t pid_start;
-  struct exit_info exit;
+  struct buf exit; /* as fields */
   struct src pidfd, out, err;
   struct journal log;
   struct exec *execs;

@@ -22,7 +22,7 @@ static struct sandbox *sandbox_new(const char *id) {
 static void logs_close(struct sandbox *s) { drop(&s->out), drop(&s->err), journal_close(&s->log); }
 static void sandbox_forget(struct sandbox *s) {
   UNLINK(boxes, s);
-  execs_forget(s), logs_close(s), drop(&s->pidfd), bury(s);
+  execs_forget(s), logs_close(s), drop(&s->pidfd), free(s->exit.p), bury(s);
 }
 static void sandbox_put(struct buf *b, const struct sandbox *s, const char *phase) {
   text(b, "id", s->id), num(b, "inc", s->inc), num(b, "slot", s->slot), num(b, "pid", s->pid), text(b, "phase", phase);
@@ -70,8 +70,8 @@ static void sandbox_ended(struct sandbox *s, struct exit_info how) {
   for (int i = 0; i < DRAIN_READS_MAX && (drain(&s->out) | drain(&s->err)); i++) {}
   logs_close(s), drop(&s->pidfd);
   how.oom = cgroup_ooms(s->id) > 0 && !(how.known && !how.sig && how.code == 0);
-  s->exit = how, s->phase = EXITED;
-  num(&b, "inc", s->inc), put_exit(&b, &s->exit), write_atomic(path_in(s->id, "exit"), &b), free(b.p);
+  s->exit.n = 0, put_exit(&s->exit, &how), s->phase = EXITED;
+  num(&b, "inc", s->inc), add(&b, s->exit.p, s->exit.n), write_atomic(path_in(s->id, "exit"), &b), free(b.p);
   broadcast_exit(s), clean_up(s);
 }
 /*
@@ -133,7 +133,7 @@ static void recover_one(const char *id) {
     bool began = is(&m, "phase", "running"), now = is(&m, "boot", boot_id); /* after a reboot nothing of it runs */
     s->recorded = true, sandbox_fields(s, &m);
     m.n = (n = read_file(AT_FDCWD, path_in(id, "exit"), content, sizeof content)) > 0 ? (size_t)n : 0;
-    if (began && get_num(&m, "inc", -1) == s->inc) s->phase = EXITED, s->exit = get_exit(&m);
+    if (began && get_num(&m, "inc", -1) == s->inc) s->phase = EXITED, add(&s->exit, m.p, m.n);
     else if (began && now) adopt(s);
   }
 }

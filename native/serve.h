@@ -4,23 +4,19 @@
  */
 #define CONNECTIONS_MAX 1024
 #define QUEUE_BYTES_MAX (8u << 20) /* answers and events that a client has not read; beyond: it is closed */
-#define JOBS_MAX 256
-#define REFS_MAX 4
-#define SESSIONS_MAX 256 /* file sessions at once */
+#define JOBS_MAX 256 /* workers at once, file sessions among them */
 
 struct job { /* work in a forked child; its answer comes back through a pipe */
   struct src src;
   pid_t pid;
   unsigned kind;
-  struct ref refs[REFS_MAX];
-  int nrefs;
+  struct ref ref;
   i64 begun;
   struct buf order, result;
   struct job *next;
 };
 static struct job *jobs;
 static int nconns, njobs;
-static pid_t sessions[SESSIONS_MAX];
 static uint64_t serials;
 static void reap(void);
 
@@ -61,7 +57,7 @@ static void answer_error(struct ref ref, const char *code, const char *why) {
 }
 static void broadcast_exit(struct sandbox *s) {
   struct buf b = {0};
-  text(&b, "id", s->id), num(&b, "inc", s->inc), put_exit(&b, &s->exit);
+  text(&b, "id", s->id), num(&b, "inc", s->inc), add(&b, s->exit.p, s->exit.n);
   for (struct conn *c = conns, *next; c; c = next)
     if (next = c->next, c->subscribed) say(c, M_EXIT_EVENT, 0, &b);
   free(b.p);
@@ -69,7 +65,7 @@ static void broadcast_exit(struct sandbox *s) {
 
 static const char *job_id(const struct job *j) { return get(&(struct msg){.p = j->order.p, .n = j->order.n}, "id"); }
 static void job_done(struct job *j, unsigned type, const struct buf *b) {
-  for (int i = 0; i < j->nrefs; i++) answer(j->refs[i], type, b);
+  answer(j->ref, type, b);
   UNLINK(jobs, j);
   njobs--, drop(&j->src), free(j->order.p), free(j->result.p), bury(j);
 }
@@ -92,15 +88,17 @@ static void on_result(struct src *src, unsigned events) {
   else if (j->kind == M_START && s) start_failed(s, has(&r, "code"));
   if (j->kind == M_STOP && ok && s && s->phase == RUNNING) on_adopted(&s->pidfd, 0);
   if (j->kind == M_DESTROY && ok && s) sandbox_forget(s);
+  if (j->kind == M_FILES) j->ref.conn = 0; /* its worker has answered, or is gone with the connection */
   if (!ok && !has(&r, "code")) fail("internal", "the worker of the node helper was killed"), put_failure(&j->result);
   job_done(j, ok ? M_OK : M_ERROR, &j->result);
 }
-static _Noreturn void work(const struct job *j, const struct sandbox *s, int out) {
+static _Noreturn void work(const struct job *j, const struct sandbox *s, int out, int session) {
   struct msg o = {.p = j->order.p, .n = j->order.n};
   struct buf result = {0};
   char *dir = strdup(str("%s/sandboxes/%s", data_dir, job_id(j)));
-  int r;
-  enter_child(&out, 1);
+  int r, keep[2] = {out, session};
+  enter_child(keep, session < 0 ? 1 : 2);
+  if (j->kind == M_FILES) files_worker(keep[1], j->ref.id, s, get(&o, "root"));
   if (j->kind == M_START) r = box_start(&o, &result);
   else if (j->kind == M_LAYER_MARKS) r = layer_marks(&o);
   else r = box_stop(job_id(j), dir, s ? s->hostif : "", s && s->phase == RUNNING ? s->pid : 0, s ? s->pid_start : 0);
@@ -110,49 +108,46 @@ static _Noreturn void work(const struct job *j, const struct sandbox *s, int out
     else if (left) usleep(1000);
   if (!r) text(&result, "done", "1");
   else if (!has(&(struct msg){.p = result.p, .n = result.n}, "code")) put_failure(&result);
-  _exit(write_all(out, result.p, result.n) != 0);
+  _exit(write_all(keep[0], result.p, result.n) != 0);
 }
-/* What runs for the same sandbox is killed, and its orderer told so, or answered with the new one. */
+static struct job *job_of(const char *id, const struct job *but) { /* what starts or ends this sandbox */
+  struct job *j = jobs;
+  while (j && (j == but || j->kind == M_FILES || !*id || strcmp(job_id(j), id))) j = j->next;
+  return j;
+}
+/* What runs for the same sandbox is killed, and who ordered it told so. */
 static void take_over(struct job *j, const char *id) {
-  struct job *old = jobs;
+  struct job *old = job_of(id, j);
   struct buf why = {0};
-  while (old && (old == j || strcmp(job_id(old), id))) old = old->next;
   if (!old) return;
   kill(old->pid, SIGKILL), waitpid(old->pid, NULL, 0);
   if (old->kind == M_DESTROY && j->kind == M_STOP) j->kind = M_DESTROY;
   if (old->kind == M_START) start_failed(sandbox_find(id), false);
-  bool same = j->kind != M_START && old->kind != M_START;
-  for (; same && old->nrefs > 0 && j->nrefs < REFS_MAX; old->nrefs--) j->refs[j->nrefs++] = old->refs[old->nrefs - 1];
   fail("conflict", "another order for this sandbox came in between"), put_failure(&why);
   job_done(old, M_ERROR, &why), free(why.p);
 }
-static void job_add(unsigned kind, struct ref ref, const struct msg *m) {
-  int fds[2];
+static void job_add(unsigned kind, struct ref ref, const struct msg *m, int fd) { /* `fd`: of a file session */
   struct job *j = make(sizeof *j);
-  *j = (struct job){.src.fd = -1, .kind = kind, .refs = {ref}, .nrefs = 1, .begun = mono_ms(), .next = jobs};
-  jobs = j, njobs++, add(&j->order, m->p, m->n);
-  char *id = strdup(job_id(j));
-  if (*id) take_over(j, id);
-  struct sandbox *s = sandbox_find(id);
-  free(id);
+  *j = (struct job){.src.fd = -1, .kind = kind, .ref = ref, .begun = mono_ms(), .next = jobs};
+  jobs = j, njobs++, add(&j->order, m->p, m->n), take_over(j, get(m, "id"));
+  struct sandbox *s = sandbox_find(get(m, "id"));
   if (kind == M_START) { /* the record is there before anything is made */
     if (!s) s = sandbox_new(get(m, "id"));
     logs_close(s), sandbox_fields(s, m), s->phase = PARTIAL, s->pid = 0;
     sandbox_record(s, "starting"), logs_open(s, get_num(m, "stdioUid", 0));
   }
+  int fds[2];
   j->pid = njobs > JOBS_MAX || pipe2(fds, O_CLOEXEC) ? -1 : fork();
-  if (j->pid == 0) work(j, s, fds[1]);
-  fail("at_capacity", "too many orders at once"), j->pid < 0 ? put_failure(&j->result) : (void)close(fds[1]);
-  if (j->pid < 0 && kind == M_START) start_failed(s, true);
-  if (j->pid < 0) job_done(j, M_ERROR, &j->result);
-  else watch(&j->src, fds[0], EPOLLIN, on_result, j);
+  if (j->pid == 0) work(j, s, fds[1], fd);
+  if (j->pid > 0) return close(fds[1]), watch(&j->src, fds[0], EPOLLIN, on_result, j);
+  fail("at_capacity", "too many orders at once"), put_failure(&j->result);
+  if (kind == M_START) start_failed(s, true);
+  job_done(j, M_ERROR, &j->result);
 }
 static void clean_up(struct sandbox *s) { /* after its end, unless a stop is at it already */
   struct buf b = {0};
-  struct job *j = jobs;
-  while (j && strcmp(job_id(j), s->id)) j = j->next;
   text(&b, "id", s->id);
-  if (!j) job_add(M_STOP, (struct ref){0, 0}, &(struct msg){.p = b.p, .n = b.n});
+  if (!job_of(s->id, NULL)) job_add(M_STOP, (struct ref){0, 0}, &(struct msg){.p = b.p, .n = b.n}, -1);
   free(b.p);
 }
 
@@ -164,37 +159,26 @@ static const char *phase_name(const struct sandbox *s) {
   return s->phase == RUNNING ? "running" : s->phase == EXITED ? "exited" : "partial";
 }
 static void start_request(struct ref ref, struct sandbox *s, const struct msg *m) {
-  static const char *const positive[] = {"inc", "idCount", "upperBytes", "logBytes"};
-  const char *hostif = get(m, "hostif"), *bad = NULL;
+  const char *hostif = get(m, "hostif");
   size_t n = strlen(hostif);
-  for (int i = 0; i < 4; i++)
-    if (get_num(m, positive[i], 0) < 1) bad = positive[i];
-  if (get_num(m, "hostBase", 0) < 65536) bad = "hostBase";
-  if (n < 1 || n > 15 || strspn(hostif, "abcdefghijklmnopqrstuvwxyz0123456789") != n) bad = "hostif";
-  if (get(m, "arg")[0] != '/' || get(m, "rootMount")[0] != '/' || !has(m, "lower")) bad = "arg, rootMount or lower";
-  if (!is(m, "dir", str("%s/sandboxes/%s", data_dir, get(m, "id")))) bad = "dir";
-  if (bad) return answer_error(ref, "invalid_request", str("out of range: %s", bad));
+  bool good = n > 0 && n < 16 && strspn(hostif, "abcdefghijklmnopqrstuvwxyz0123456789") == n && has(m, "lower") &&
+              is(m, "dir", str("%s/sandboxes/%s", data_dir, get(m, "id"))) && get_num(m, "inc", 0) > 0 &&
+              get_num(m, "hostBase", 0) >= 65536 && get_num(m, "idCount", 0) > 0 && get_num(m, "logBytes", 0) > 0 &&
+              get_num(m, "upperBytes", 0) > 0 && get(m, "arg")[0] == '/' && get(m, "rootMount")[0] == '/';
+  if (!good) return answer_error(ref, "invalid_request", "something is missing or out of range");
   if (s && s->phase == RUNNING && s->inc == get_num(m, "inc", 0)) {
     struct buf b = {0};
     sandbox_put(&b, s, "running"), answer(ref, M_OK, &b), free(b.p);
   } else if (s && (s->phase == RUNNING || s->inc > get_num(m, "inc", 0)))
     answer_error(ref, "wrong_state", "an incarnation of this sandbox is there already");
-  else job_add(M_START, ref, m);
-}
-static void files_request(struct conn *c, struct ref ref, struct sandbox *s, const struct msg *m) {
-  int slot = 0, fd = c->src.fd;
-  while (slot < SESSIONS_MAX && sessions[slot]) slot++;
-  pid_t pid = slot < SESSIONS_MAX && get(m, "root")[0] == '/' ? fork() : -1;
-  if (pid == 0) enter_child(&fd, 1), files_worker(fd, m->id, s, get(m, "root"));
-  if (pid < 0) return answer_error(ref, "at_capacity", "no further file session can be had");
-  sessions[slot] = pid, conn_close(c); /* the worker's from here on */
+  else job_add(M_START, ref, m, -1);
 }
 static void list_request(struct ref ref, struct sandbox *of) { /* of all sandboxes, or the commands of one */
   struct buf b = {0};
   for (struct exec *e = of ? of->execs : NULL; e; e = e->next, b.n = 0) exec_put(&b, e), answer(ref, M_ITEM, &b);
   for (struct sandbox *s = of ? NULL : boxes; s; s = s->next, b.n = 0) {
     sandbox_put(&b, s, phase_name(s));
-    if (s->phase == EXITED) put_exit(&b, &s->exit);
+    if (s->phase == EXITED) add(&b, s->exit.p, s->exit.n);
     answer(ref, M_ITEM, &b);
   }
   answer(ref, M_OK, NULL), free(b.p);
@@ -205,10 +189,10 @@ static void sandbox_request(struct conn *c, struct ref ref, struct sandbox *s, c
   i64 sig = get_num(m, "signal", -1);
   bool about_exec = m->type == M_ATTACH || m->type == M_SIGNAL_EXEC || m->type == M_RESIZE_EXEC;
   if (m->type == M_EXECS) return list_request(ref, s);
-  if (about_exec && !e) return answer_error(ref, "exec_not_found", "there is no such command in this sandbox");
+  if (about_exec && (!e || !e->running)) return answer_error(ref, "exec_not_found", "there is no such command in this sandbox");
   if (m->type == M_ATTACH) return exec_attach(c, m->id, e);
   if (s->phase != RUNNING) return answer_error(ref, "wrong_state", "the sandbox is not running");
-  if (m->type == M_FILES) return files_request(c, ref, s, m);
+  if (m->type == M_FILES && get(m, "root")[0] == '/') return job_add(M_FILES, ref, m, c->src.fd), conn_close(c);
   if (m->type == M_EXEC && (e || !id_ok(get(m, "exec")) || get(m, "arg")[0] != '/' || !has(m, "pidFile")))
     return answer_error(ref, "invalid_request", "exec, arg or pidFile");
   if (m->type == M_EXEC) return exec_request(ref, s, m);
@@ -237,11 +221,11 @@ static void request(struct conn *c, const struct msg *m) {
   if (!c->greeted) return answer_error(ref, "helper_protocol", "say hello with this version first");
   if (m->type == M_LIST) return list_request(ref, NULL);
   if (m->type == M_SUBSCRIBE) return c->subscribed = true, answer(ref, M_OK, NULL);
-  if (m->type == M_LAYER_MARKS && !has(m, "id")) return job_add(M_LAYER_MARKS, ref, m);
+  if (m->type == M_LAYER_MARKS && !has(m, "id")) return job_add(M_LAYER_MARKS, ref, m, -1);
   if (!id_ok(get(m, "id")) || inc < 0) return answer_error(ref, "invalid_request", "id or inc");
   if (m->type == M_START) return start_request(ref, s, m);
   if (ends && ((s && s->inc > inc) || (!s && m->type == M_STOP))) return answer(ref, M_OK, NULL);
-  if (ends) return job_add(m->type, ref, m);
+  if (ends) return job_add(m->type, ref, m, -1);
   if (!s || s->inc != inc) return answer_error(ref, "sandbox_not_found", "there is no such incarnation here");
   sandbox_request(c, ref, s, m);
 }
