@@ -17,10 +17,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
-#define EVENTS_MAX 64
-#define EXIT_USAGE 64
-#define EXIT_UNFIT 69
-#define EXIT_RUNNING 75 /* another instance holds the lock */
+enum { EVENTS_MAX = 64, EXIT_USAGE = 64, EXIT_UNFIT = 69, EXIT_RUNNING = 75 /* another instance holds the lock */ };
 
 static void reap(void) {
   int status;
@@ -76,20 +73,12 @@ static int bring_up(const char *lock, const char *socket_path) {
   return watch(&listener, fd, EPOLLIN, on_accept, NULL), 0;
 }
 int main(int argc, char **argv) {
-  const char *lock = NULL, *cgroup = NULL, *path = NULL;
-  for (int i = 1; i < argc; i++) {
-    const char **to = !strcmp(argv[i], "--data") ? &data_dir : !strcmp(argv[i], "--socket") ? &path :
-                      !strcmp(argv[i], "--lock") ? &lock : !strcmp(argv[i], "--cgroup") ? &cgroup : NULL;
-    if (to && i + 1 < argc) *to = argv[++i];
-    else argc = 0;
-  }
-  if (!argc || !data_dir || !path || !lock || *data_dir != '/' || *path != '/' || *lock != '/') {
-    fprintf(stderr, "usage: arc-node --data DIR --socket PATH --lock PATH [--cgroup v1=DIR|v2=DIR]\n");
-    return EXIT_USAGE;
-  }
+  if (argc < 4 || *argv[1] != '/' || *argv[2] != '/' || *argv[3] != '/')
+    return fprintf(stderr, "usage: arc-node DATA SOCKET LOCK [v1=DIR|v2=DIR]\n"), EXIT_USAGE;
+  data_dir = argv[1];
   setsid(), syscall(SYS_close_range, 3, ~0u, 0); /* it outlives who started it, and holds nothing of it */
-  prepare(cgroup);
-  int code = bring_up(lock, path);
+  prepare(argv[4]);
+  int code = bring_up(argv[3], argv[2]);
   if (!code) loop();
   for (struct job *j = jobs; j; j = j->next) kill(j->pid, SIGKILL);
   return code;

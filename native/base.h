@@ -21,10 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HEADER_BYTES 12
-#define FRAME_BYTES_MAX (1u << 20)
-#define CHUNK_BYTES 65536u /* one read of a pipe, one data frame */
-#define OUTPUT_BYTES_MAX 16384 /* what is kept of a failed runtime's words */
+enum { HEADER_BYTES = 12, FRAME_BYTES_MAX = 1 << 20, CHUNK_BYTES = 65536 /* one read of a pipe, one data frame */,
+       OUTPUT_BYTES_MAX = 16384 /* what is kept of a failed runtime's words */ };
 #define RUNTIME_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 typedef long long i64;
 struct buf { char *p; size_t n, cap; };

@@ -4,17 +4,13 @@
  */
 #include <termios.h>
 
-#define EXEC_BUFFER_BYTES (1u << 20)    /* output kept while nobody reads a command */
-#define EXEC_SCROLLBACK_BYTES 65536u    /* the end of a terminal's output, kept for who joins */
-#define EXEC_ATTACHED_BYTES (256u << 10)
-#define EXEC_KEPT_MS 60000              /* after the end, for who has not read it */
-#define EXEC_KEPT_MAX 256
-#define EXEC_START_MS_MAX 30000
-#define EXEC_POLL_MS 10                 /* for the pid file of a runtime that stays */
-#define RETRY_KILL_MS 500
-#define COMMAND_BYTES_MAX 4096
-#define FAMILY_DEPTH_MAX 16
-
+enum {
+  EXEC_BUFFER_BYTES = 1 << 20, EXEC_ATTACHED_BYTES = 256 << 10, /* output kept while nobody reads it; and while one does */
+  EXEC_SCROLLBACK_BYTES = 65536, COMMAND_BYTES_MAX = 4096, /* the end of a terminal's output; what is shown of an argv */
+  EXEC_KEPT_MS = 60000, EXEC_KEPT_MAX = 256, /* after its end, for who has not read it */
+  EXEC_START_MS_MAX = 30000, EXEC_POLL_MS = 10, /* until its runtime has started it; for the pid file of one that stays */
+  RETRY_KILL_MS = 500, FAMILY_DEPTH_MAX = 16,
+};
 struct exec {
   char id[ID_BYTES_MAX + 1], pid_file[PATH_MAX], console[PATH_MAX];
   struct sandbox *box;

@@ -3,13 +3,12 @@
  * capability but those over files. Paths resolve beneath the root by openat2; nothing outside of it can be named.
  */
 #include <grp.h>
+#include <sys/xattr.h>
 #include <linux/capability.h>
 
-#define REMOVE_DEPTH_MAX 256
-#define READ_WINDOW_CHUNKS 16 /* then the reader says `continue` */
-#define RENAME_RACES_MAX 32
+enum { REMOVE_DEPTH_MAX = 256, RENAME_RACES_MAX = 32, READ_WINDOW_CHUNKS = 16 /* then the reader says `continue` */ };
 
-static int sock, root_fd, self_fds, temp_dir = -1;
+static int sock, root_fd, self_fds, temp_dir = -1, resolving = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 static char temp[64]; /* in `temp_dir`: what a write has not finished yet */
 static struct buf incoming;
 
@@ -44,7 +43,7 @@ static int refuse(const char *path) {
   return fail(code, str("%.400s: %s", path, strerror(e)));
 }
 static int beneath(const char *path, int flags) {
-  struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  struct open_how how = {.flags = (uint64_t)flags | O_CLOEXEC, .resolve = (uint64_t)resolving};
   int fd = -1;
   for (int tries = 0; tries == 0 || (fd < 0 && errno == EAGAIN && tries < RENAME_RACES_MAX); tries++)
     fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
@@ -59,6 +58,18 @@ static int parent_dir(const char *path, char *name) {
   snprintf(name, NAME_MAX + 1, "%.*s", (int)(n - cut), path + cut);
   if (!*name || !strcmp(name, ".") || !strcmp(name, "..")) return errno = EISDIR, -1;
   return beneath(str("/%.*s", (int)cut, path), O_PATH | O_DIRECTORY);
+}
+/* Whiteouts and opaque folders in a layer that is being unpacked, never through a link. */
+static int layer_marks(const struct msg *o) {
+  char name[NAME_MAX + 1];
+  int at = 0;
+  resolving |= RESOLVE_NO_SYMLINKS;
+  if ((root_fd = open(get(o, "dir"), O_PATH | O_DIRECTORY | O_CLOEXEC)) < 0) return fail_errno(get(o, "dir"));
+  for (const char *w = NULL; at >= 0 && (w = next_value(o, "whiteout", w)); at = at < 0 ? at : close(at))
+    if ((at = parent_dir(w, name)) >= 0 && mknodat(at, name, S_IFCHR, 0)) at = -1;
+  for (const char *w = NULL; at >= 0 && (w = next_value(o, "opaque", w)); at = at < 0 ? at : close(at))
+    if ((at = beneath(w, O_RDONLY | O_DIRECTORY)) >= 0 && fsetxattr(at, "trusted.overlay.opaque", "y", 1, 0)) at = -1;
+  return at < 0 ? fail("archive_refused", str("a mark can not be made: %s", strerror(errno))) : 0;
 }
 static void put_stat(struct buf *b, const char *name, int dir, const char *at, const struct stat *st) {
   char target[PATH_MAX];

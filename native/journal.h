@@ -4,13 +4,9 @@
  */
 #include <sys/uio.h>
 
-#define SEGMENT_BYTES_MAX (4u << 20)
-#define SEGMENT_BYTES_MIN 65536u
-#define SEGMENTS_PER_LOG 8
-#define DROPPED_BYTES_MAX 65536 /* of the list of dropped segments */
-#define RECORD_MAGIC 0x4a435241u
+enum { SEGMENT_BYTES_MAX = 4 << 20, SEGMENT_BYTES_MIN = 65536, SEGMENTS_PER_LOG = 8, RECORD_MAGIC = 0x4a435241,
+       DROPPED_BYTES_MAX = 65536 /* of the list of dropped segments */ };
 enum { LOG_STDOUT = 1, LOG_STDERR, LOG_ARC };
-
 struct journal { int fd; char *dir; uint64_t seq, offset, lost, limit, kept, segment; };
 struct record { uint32_t magic, length; uint64_t seq, time_ns, offset, dropped; uint32_t stream, check; };
 _Static_assert(sizeof(struct record) == 48, "the journal's record header is 48 bytes, as PROTOCOL.md says");

@@ -2,9 +2,7 @@
 #include <sys/epoll.h>
 #include <sys/un.h>
 
-#define PROTOCOL_VERSION 1
-#define RECORD_VERSION 1
-#define ID_BYTES_MAX 41
+enum { PROTOCOL_VERSION = 1, RECORD_VERSION = 1, ID_BYTES_MAX = 41, ORPHANS_MAX = 1024 };
 enum { /* message types; PROTOCOL.md describes each */
   M_HELLO = 1, M_START, M_STOP, M_DESTROY, M_LIST, M_SIGNAL, M_SUBSCRIBE, M_EXEC, M_ATTACH, M_EXECS, M_SIGNAL_EXEC,
   M_RESIZE_EXEC, M_FILES, M_LAYER_MARKS, M_QUIT, M_OK = 64, M_ERROR, M_ITEM, M_EXIT_EVENT,
@@ -82,7 +80,6 @@ static void conn_pump(struct conn *c);
 static void broadcast_exit(struct sandbox *s);
 static void clean_up(struct sandbox *s);
 
-#define ORPHANS_MAX 1024
 static struct { pid_t pid; int status; i64 at; } orphans[ORPHANS_MAX]; /* reaped before their start was reported */
 static unsigned norphans;
 static bool orphan_take(pid_t pid, i64 since, int *status) {

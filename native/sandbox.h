@@ -1,10 +1,7 @@
 /* The sandboxes this helper holds: their log pipes, their ends, and finding them again after a restart of the helper. */
-#define DRAIN_READS_MAX 32
-#define PIDS_MAX 1024
-
+enum { DRAIN_READS_MAX = 32, PIDS_MAX = 1024, PIDFD_EXIT_BIT = 8 };
 struct pidfd_exit { uint64_t mask, cgroup; uint32_t ids[11]; int32_t code; };
 _Static_assert(sizeof(struct pidfd_exit) == 64, "the first published size of struct pidfd_info");
-#define PIDFD_EXIT_BIT 8u
 #define PIDFD_EXIT_IOCTL _IOWR(0xFF, 11, struct pidfd_exit)
 
 static struct sandbox *sandbox_find(const char *id) {

@@ -2,9 +2,8 @@
  * Connections and the work they order: framing, the answer queue, which message goes where, and workers. A malformed
  * frame ends that connection only. A sandbox has at most one worker: a later order takes an earlier one's place.
  */
-#define CONNECTIONS_MAX 1024
-#define QUEUE_BYTES_MAX (8u << 20) /* answers and events that a client has not read; beyond: it is closed */
-#define JOBS_MAX 256 /* workers at once, file sessions among them */
+enum { CONNECTIONS_MAX = 1024, JOBS_MAX = 256 /* workers at once, file sessions among them */,
+       QUEUE_BYTES_MAX = 8 << 20 /* answers and events that a client has not read; beyond: it is closed */ };
 
 struct job { /* work in a forked child; its answer comes back through a pipe */
   struct src src;

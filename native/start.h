@@ -8,12 +8,8 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sys/mount.h>
-#include <sys/xattr.h>
 
-#define LOWERS_MAX 200
-#define ARGS_MAX 256
-#define STOP_MS_MAX 10000 /* until everything killed must be gone */
-#define LOOP_TRIES_MAX 64
+enum { LOWERS_MAX = 200, ARGS_MAX = 256, LOOP_TRIES_MAX = 64, STOP_MS_MAX = 10000 /* until what was killed is gone */ };
 
 /* A user namespace and a network namespace that it owns; with one it doesn't own, crun binds the host's /sys in. */
 static int make_namespaces(const struct msg *o, int *user, int *net) {
@@ -196,32 +192,4 @@ static int box_stop(const char *id, const char *dir, const char *hostif, pid_t p
   if (there && poll(&ended, 1, STOP_MS_MAX) < 1) return fail("internal", "the sandbox's first process does not end");
   net_remove(hostif);
   return remove_tree(AT_FDCWD, str("%s/runtime", dir), 16) ? fail_errno("removing the runtime's state") : 0;
-}
-
-/* A mark on `path`, its folders made where they are missing; never above `root`, never through a link. */
-static int make_mark(int root, const char *path, bool opaque) {
-  struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-  int at = fcntl(root, F_DUPFD_CLOEXEC, 0), r = -1;
-  for (const char *rest = path; at >= 0 && rest;) {
-    char part[NAME_MAX + 1];
-    int n = (int)strcspn(rest, "/");
-    bool last = !rest[n];
-    snprintf(part, sizeof part, "%.*s", n, n ? rest : opaque ? "." : "");
-    rest = last ? NULL : rest + n + 1;
-    if (last && !opaque && strcmp(part, "..") && (r = mknodat(at, part, S_IFCHR, 0)) && errno != EEXIST) break;
-    if (last && !opaque && r == 0) break; /* where the layer has something itself, that stays, on its own if a folder */
-    if ((n || opaque) && mkdirat(at, part, 0755) && errno != EEXIST) break;
-    int next = (int)syscall(SYS_openat2, at, part, &how, sizeof how);
-    if (last) r = next >= 0 ? fsetxattr(next, "trusted.overlay.opaque", "y", 1, 0) : !opaque && errno == ENOTDIR ? 0 : -1;
-    close(at), at = next;
-  }
-  return at >= 0 ? close(at) : 0, r;
-}
-static int layer_marks(const struct msg *o) {
-  int root = open(get(o, "dir"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (root < 0) return fail_errno(get(o, "dir"));
-  for (int opaque = 0; opaque < 2; opaque++)
-    for (const char *w = NULL; (w = next_value(o, opaque ? "opaque" : "whiteout", w));)
-      if (make_mark(root, w, opaque)) return fail("archive_refused", str("%.200s can not be marked: %s", w, strerror(errno)));
-  return close(root);
 }

@@ -12,7 +12,7 @@ async function withTree(kind: 'v1' | 'v2', look: (tree: string, id: string) => v
   const tree = mkdtempSync('/tmp/arc-cgroups-');
   for (const name of kind === 'v1' ? ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'] : []) mkdirSync(join(tree, name));
   try {
-    await using node = await TestNode.start(['--cgroup', `${kind}=${tree}`]);
+    await using node = await TestNode.start([`${kind}=${tree}`]);
     const order = node.order(LIMITS);
     const { pid } = await node.helper.start(order);
     look(tree, order.id);
@@ -57,7 +57,7 @@ test('without the controllers nothing starts', async () => {
   const tree = mkdtempSync('/tmp/arc-cgroups-');
   mkdirSync(join(tree, 'memory'));
   try {
-    await using node = await TestNode.start(['--cgroup', `v1=${tree}`]);
+    await using node = await TestNode.start([`v1=${tree}`]);
     await assert.rejects(node.helper.start(node.order(LIMITS)), /controllers are not all mounted/);
   } finally {
     rmSync(tree, { recursive: true, force: true });

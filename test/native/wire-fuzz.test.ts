@@ -14,7 +14,7 @@ const SEED = Number(process.env.ARC_FUZZ_SEED ?? Date.now() % 1_000_000);
 
 let node: TestNode;
 before(async () => {
-  node = await TestNode.start(['--cgroup', '/nowhere'], { sanitize: true });
+  node = await TestNode.start(['/nowhere'], { sanitize: true });
 });
 after(() => node[Symbol.asyncDispose]());
 

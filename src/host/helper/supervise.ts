@@ -23,7 +23,7 @@ export interface SuperviseOptions {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Further arguments, such as `--cgroup v1=DIR` in tests. */
+  /** Further arguments, such as `v1=DIR` in tests. */
   readonly extraArgs?: readonly string[];
 }
 
@@ -67,7 +67,7 @@ async function startHelper(options: SuperviseOptions, socket: string): Promise<v
   const log = await open(logPath, large ? 'w' : 'a', 0o600);
   const { size: before } = await log.stat();
   const lock = join(options.dataDir, 'helper.lock');
-  const argv = ['--data', options.dataDir, '--socket', socket, '--lock', lock, ...(options.extraArgs ?? [])];
+  const argv = [options.dataDir, socket, lock, ...(options.extraArgs ?? [])];
   const { clock } = options;
   let ended: string | number | undefined;
   const child = spawn(options.binary, argv, { stdio: ['ignore', 'ignore', log.fd], env: {}, cwd: '/', detached: true });
