@@ -1,8 +1,6 @@
-/*
- * The node helper of Arc: what Node can not do, in one small program that outlives the server. It does not isolate
+/* The node helper of Arc: what Node can not do, in one small program that outlives the server. It does not isolate
  * (crun, runc and runsc do) and decides nothing; PROTOCOL.md has the wire. One thread, one epoll loop; whatever may
- * block runs in a forked worker. One translation unit: each part stands on those before it.
- */
+ * block runs in a forked worker. One translation unit: each part stands on those before it. */
 #include "base.h"
 #include "journal.h"
 #include "cgroup.h"
@@ -16,7 +14,6 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-
 enum { EVENTS_MAX = 64, EXIT_USAGE = 64, EXIT_UNFIT = 69, EXIT_RUNNING = 75 /* another instance holds the lock */ };
 
 static void reap(void) {
@@ -28,8 +25,7 @@ static void reap(void) {
   }
 }
 static void on_signal(struct src *s, unsigned events) {
-  struct signalfd_siginfo info;
-  (void)events;
+  struct signalfd_siginfo info; (void)events;
   while (read(s->fd, &info, sizeof info) == sizeof info) quit |= info.ssi_signo != SIGCHLD;
   reap();
 }
@@ -40,12 +36,8 @@ static void loop(void) {
     for (struct sandbox *s = boxes; s; s = s->next)
       if ((due = execs_tick(s, mono_ms())) >= 0 && (wait < 0 || due < wait)) wait = due;
     for (size_t i = 0; i < graves.n / sizeof(void *); i++) free(((void **)graves.p)[i]);
-    graves.n = 0;
-    int n = epoll_wait(epoll_fd, events, EVENTS_MAX, (int)(wait > 60000 ? 60000 : wait));
-    for (int i = 0; i < n; i++) {
-      struct src *s = events[i].data.ptr;
-      if (s->fd >= 0) s->fn(s, events[i].events);
-    }
+    graves.n = 0; int n = epoll_wait(epoll_fd, events, EVENTS_MAX, (int)(wait > 60000 ? 60000 : wait));
+    for (int i = 0; i < n; i++) { struct src *s = events[i].data.ptr; if (s->fd >= 0) s->fn(s, events[i].events); }
   }
 }
 /* crun refuses hybrid cgroups when it sees the v2 half: it is taken away here and nowhere else. */
@@ -54,7 +46,8 @@ static void prepare(const char *cgroup) {
   prctl(PR_SET_CHILD_SUBREAPER, 1); /* what the runtimes leave behind becomes our child, with its exit code */
   signal(SIGPIPE, SIG_IGN), umask(0077), write_text("/proc/self/oom_score_adj", "-900");
   if (!getrlimit(RLIMIT_NOFILE, &files)) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
-  if (chdir("/") || read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot_id, 37) < 36) strcpy(boot_id, "unknown");
+  ssize_t n = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot_id, 37);
+  if (chdir("/") || n < 36) strcpy(boot_id, "unknown");
   cgroup_find(cgroup);
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) perror("arc-node: mount namespace");
   else if (cgroup_hybrid && *cgroup_unified) umount2(cgroup_unified, MNT_DETACH);
@@ -62,13 +55,11 @@ static void prepare(const char *cgroup) {
 }
 static int bring_up(const char *lock, const char *socket_path) {
   static struct src signals, listener;
-  sigset_t set;
-  int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  sigset_t set; int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB)) return errno == EWOULDBLOCK ? EXIT_RUNNING : (perror(lock), EXIT_UNFIT);
   sigemptyset(&set), sigaddset(&set, SIGCHLD), sigaddset(&set, SIGTERM), sigaddset(&set, SIGINT);
   sigprocmask(SIG_BLOCK, &set, NULL), epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  watch(&signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal, NULL);
-  recover();
+  watch(&signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal, NULL); recover();
   if ((fd = listen_at(socket_path)) < 0 || chmod(socket_path, 0600)) return perror(socket_path), EXIT_UNFIT;
   return watch(&listener, fd, EPOLLIN, on_accept, NULL), 0;
 }
@@ -77,9 +68,7 @@ int main(int argc, char **argv) {
     return fprintf(stderr, "usage: arc-node DATA SOCKET LOCK [v1=DIR|v2=DIR]\n"), EXIT_USAGE;
   data_dir = argv[1];
   setsid(), syscall(SYS_close_range, 3, ~0u, 0); /* it outlives who started it, and holds nothing of it */
-  prepare(argv[4]);
-  int code = bring_up(argv[3], argv[2]);
-  if (!code) loop();
+  prepare(argv[4]); int code = bring_up(argv[3], argv[2]); if (!code) loop();
   for (struct job *j = jobs; j; j = j->next) kill(j->pid, SIGKILL);
   return code;
 }

@@ -1,35 +1,26 @@
-/*
- * Cgroups of both kinds: v1 hierarchies, each where it is mounted, v2, and hybrid, where v2 holds no controller but can
- * still kill a whole group at once. Sandboxes are at `arc/ID` in every one; nothing that isn't ours is moved.
- */
+/* Cgroups of both kinds: v1 hierarchies, each where it is mounted, v2, and hybrid, where v2 holds no controller but can
+ * still kill a whole group at once. Sandboxes are at `arc/ID` in every one; nothing that isn't ours is moved. */
 enum { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8, FREEZER = 16, UNIFIED = 32 };
 #define ALL_OF_V2 (UNIFIED | MEMORY | CPU | CPUACCT | PIDS)
 static struct hierarchy { int fd; unsigned has; char path[PATH_MAX]; } hiers[8];
 static int nhiers, cgroup_version, create; /* `create`: a test's tree of plain files */
-static char cgroup_unified[PATH_MAX];
-static bool cgroup_hybrid; /* v1 is mounted, perhaps beside v2 */
+static char cgroup_unified[PATH_MAX]; static bool cgroup_hybrid; /* v1 is mounted, perhaps beside v2 */
 static const struct { const char *name; unsigned bit; } CONTROLLERS[] = {
   {"memory", MEMORY}, {"cpu", CPU}, {"cpuacct", CPUACCT}, {"pids", PIDS}, {"freezer", FREEZER}};
-
 static struct hierarchy *holding(unsigned bit) {
-  for (int i = 0; i < nhiers; i++)
-    if (hiers[i].has & bit) return &hiers[i];
+  for (int i = 0; i < nhiers; i++) if (hiers[i].has & bit) return &hiers[i];
   return NULL;
 }
 static void keep_hierarchy(const char *path, unsigned has) {
   for (int i = 0; i < nhiers; i++) has &= ~hiers[i].has;
-  int fd = has && nhiers < 8 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-  if (fd < 0) return;
-  hiers[nhiers].fd = fd, hiers[nhiers].has = has;
-  snprintf(hiers[nhiers++].path, PATH_MAX, "%s", path);
+  int fd = has && nhiers < 8 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1; if (fd < 0) return;
+  hiers[nhiers].fd = fd, hiers[nhiers].has = has; snprintf(hiers[nhiers++].path, PATH_MAX, "%s", path);
 }
 /* `override` is `v2=PATH` or `v1=PATH`, the latter with one folder for each controller. */
 static void cgroup_find(const char *override) {
-  char line[8192], point[PATH_MAX], type[64], options[4096];
-  FILE *f = fopen("/proc/self/mountinfo", "re");
+  char line[8192], point[PATH_MAX], type[64], options[4096]; FILE *f = fopen("/proc/self/mountinfo", "re");
   while (f && fgets(line, sizeof line, f)) {
-    char *tail = strstr(line, " - "), *save;
-    unsigned has = 0;
+    char *tail = strstr(line, " - "), *save; unsigned has = 0;
     if (!tail || sscanf(line, "%*d %*d %*s %*s %4095s", point) != 1) continue;
     if (sscanf(tail + 3, "%63s %*s %4095s", type, options) != 2) continue;
     if (!strcmp(type, "cgroup2") && !*cgroup_unified) snprintf(cgroup_unified, PATH_MAX, "%s", point);
@@ -38,33 +29,26 @@ static void cgroup_find(const char *override) {
     if (has) cgroup_hybrid = true;
     if (!override) keep_hierarchy(point, has);
   }
-  if (f) fclose(f);
-  if (override) create = O_CREAT | O_TRUNC;
+  f ? fclose(f) : 0; create = override ? O_CREAT | O_TRUNC : 0;
   for (int i = 0; override && i < 5 && !strncmp(override, "v1=", 3); i++)
     keep_hierarchy(str("%s/%s", override + 3, CONTROLLERS[i].name), CONTROLLERS[i].bit);
-  if (override && !strncmp(override, "v2=", 3)) keep_hierarchy(override + 3, ALL_OF_V2);
-  if (override) cgroup_version = holding(UNIFIED) ? 2 : 1;
-  if (override) return;
-  cgroup_version = holding(MEMORY | PIDS) ? 1 : 2;
-  if (*cgroup_unified) keep_hierarchy(cgroup_unified, cgroup_version == 2 ? ALL_OF_V2 : UNIFIED);
+  cgroup_version = override ? (strncmp(override, "v2=", 3) ? 1 : 2) : holding(MEMORY | PIDS) ? 1 : 2;
+  const char *unified = !override ? cgroup_unified : cgroup_version == 2 ? override + 3 : "";
+  if (*unified) keep_hierarchy(unified, cgroup_version == 2 ? ALL_OF_V2 : UNIFIED);
 }
-
 static int set(const char *id, unsigned bit, const char *file, const char *value) {
-  struct hierarchy *h = holding(bit);
-  if (!h) return errno = ENOENT, -1;
+  struct hierarchy *h = holding(bit); if (!h) return errno = ENOENT, -1;
   return write_file(h->fd, str("arc/%s/%s", id, file), value, strlen(value), create);
 }
 /* Of an order: `FILE=VALUE`, each for the hierarchy of its controller; after `?` where the kernel has such a file. */
 static int limits(const char *id, const struct msg *o) {
   unsigned done = 0;
   for (const char *v = NULL; (v = next_value(o, "limit", v));) {
-    bool optional = *v == '?';
-    char *file = str("%s", v + optional), *value = strchr(file, '=');
+    bool optional = *v == '?'; char *file = str("%s", v + optional), *value = strchr(file, '=');
     if (!value) return fail("invalid_request", "limit");
     *value++ = 0;
     for (int i = 0; i < 5; i++) {
-      size_t n = strlen(CONTROLLERS[i].name);
-      if (strncmp(file, CONTROLLERS[i].name, n) || file[n] != '.') continue;
+      size_t n = strlen(CONTROLLERS[i].name); if (strncmp(file, CONTROLLERS[i].name, n) || file[n] != '.') continue;
       if (set(id, CONTROLLERS[i].bit, file, value) && !(optional && errno == ENOENT)) return fail_errno(file);
       if (!optional) done |= CONTROLLERS[i].bit;
     }
@@ -75,10 +59,8 @@ static int limits(const char *id, const struct msg *o) {
 static int cgroup_pids(int fd, const char *id, pid_t *out, int max) {
   int n = 0, procs = openat(fd, str("arc/%s/cgroup.procs", id), O_RDONLY | O_CLOEXEC);
   FILE *f = procs < 0 ? NULL : fdopen(procs, "r");
-  for (int pid; f && n < max && fscanf(f, "%d", &pid) == 1;)
-    if (pid > 1 && kill(pid, 0) == 0) out[n++] = pid;
-  if (f) fclose(f);
-  return n;
+  for (int pid; f && n < max && fscanf(f, "%d", &pid) == 1;) if (pid > 1 && kill(pid, 0) == 0) out[n++] = pid;
+  f ? fclose(f) : 0; return n;
 }
 /* Is it in there? A pid that the sandbox's side wrote down may be any. */
 static bool cgroup_holds(const char *id, pid_t pid) {
@@ -88,11 +70,9 @@ static bool cgroup_holds(const char *id, pid_t pid) {
 static void backoff(unsigned *us) { usleep(*us), *us = *us < 16000 ? *us * 2 : *us; }
 /* SIGKILL for all of it, again and again until nothing is left. Frozen and stopped processes end too. */
 static int cgroup_kill(const char *id, int ms) {
-  pid_t pids[256];
-  i64 until = mono_ms() + ms;
+  pid_t pids[256]; i64 until = mono_ms() + ms;
   for (unsigned us = 500;; backoff(&us)) {
-    int left = 0;
-    set(id, FREEZER, "freezer.state", "THAWED"), create ? 0 : set(id, UNIFIED, "cgroup.kill", "1");
+    int left = 0; set(id, FREEZER, "freezer.state", "THAWED"), create ? 0 : set(id, UNIFIED, "cgroup.kill", "1");
     for (int i = 0, n; i < nhiers; i++, left += n)
       for (int k = n = cgroup_pids(hiers[i].fd, id, pids, 256); k-- > 0;) kill(pids[k], SIGKILL);
     if (!left) return 0;
@@ -117,8 +97,7 @@ static int cgroup_make(const char *id, const struct msg *o) {
     return fail("host_unfit", "the memory, cpu and pids cgroup controllers are not all mounted");
   if (cgroup_kill(id, 2000) || cgroup_remove(id, 2000)) return -1; /* what an earlier life left */
   for (int i = 0; i < nhiers; i++) {
-    int fd = hiers[i].fd;
-    bool v2 = cgroup_version == 2 && hiers[i].has & UNIFIED;
+    int fd = hiers[i].fd; bool v2 = cgroup_version == 2 && hiers[i].has & UNIFIED;
     if ((v2 && write_file(fd, "cgroup.subtree_control", on, sizeof on - 1, create)) ||
         (mkdirat(fd, "arc", 0755) && errno != EEXIST) ||
         (v2 && write_file(fd, "arc/cgroup.subtree_control", on, sizeof on - 1, create)) ||
@@ -130,11 +109,11 @@ static int cgroup_make(const char *id, const struct msg *o) {
 static int cgroup_join(const char *id) {
   char *pid = str("%d", getpid());
   for (int i = 0; i < nhiers; i++)
-    if (write_file(hiers[i].fd, str("arc/%s/cgroup.procs", id), pid, strlen(pid), create)) return fail_errno("cgroup.procs");
+    if (write_file(hiers[i].fd, str("arc/%s/cgroup.procs", id), pid, strlen(pid), create))
+      return fail_errno("cgroup.procs");
   return 0;
 }
-/* How often the kernel killed in this group for memory. */
-static uint64_t cgroup_ooms(const char *id) {
+static uint64_t cgroup_ooms(const char *id) { /* How often the kernel killed in this group for memory. */
   char all[1024], *at, *file = str("arc/%s/%s", id, cgroup_version == 2 ? "memory.events" : "memory.oom_control");
   struct hierarchy *h = holding(MEMORY);
   if (!h || read_file(h->fd, file, all, sizeof all) <= 0 || !(at = strstr(all, "oom_kill "))) return 0;

@@ -1,16 +1,12 @@
-/*
- * The log journal of one sandbox: segments named by their first sequence number, each a row of records. The newest are
- * kept within a byte limit; what is dropped is counted, and a full disk costs output, never the helper's time.
- */
+/* The log journal of one sandbox: segments named by their first sequence number, each a row of records. The newest are
+ * kept within a byte limit; what is dropped is counted, and a full disk costs output, never the helper's time. */
 #include <sys/uio.h>
-
 enum { SEGMENT_BYTES_MAX = 4 << 20, SEGMENT_BYTES_MIN = 65536, SEGMENTS_PER_LOG = 8, RECORD_MAGIC = 0x4a435241,
        DROPPED_BYTES_MAX = 65536 /* of the list of dropped segments */ };
 enum { LOG_STDOUT = 1, LOG_STDERR, LOG_ARC };
 struct journal { int fd; char *dir; uint64_t seq, offset, lost, limit, kept, segment; };
 struct record { uint32_t magic, length; uint64_t seq, time_ns, offset, dropped; uint32_t stream, check; };
 _Static_assert(sizeof(struct record) == 48, "the journal's record header is 48 bytes, as PROTOCOL.md says");
-
 static uint32_t checksum(const struct record *r) {
   uint32_t h = 2166136261u;
   for (size_t i = 0; i < offsetof(struct record, check); i++) h = (h ^ ((const unsigned char *)r)[i]) * 16777619u;
@@ -18,50 +14,39 @@ static uint32_t checksum(const struct record *r) {
 }
 /* How many segments there are, the first sequence numbers of the oldest and newest, and the bytes of all. */
 static int survey(struct journal *j, uint64_t *oldest, uint64_t *newest) {
-  DIR *d = opendir(j->dir);
-  int count = 0;
-  j->kept = 0;
+  DIR *d = opendir(j->dir); int count = 0; j->kept = 0;
   for (struct dirent *e; d && (e = readdir(d));) {
-    char *end;
-    struct stat st;
-    uint64_t first = strtoull(e->d_name, &end, 10);
+    char *end; struct stat st; uint64_t first = strtoull(e->d_name, &end, 10);
     if (strcmp(end, ".seg") || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW)) continue;
     if (!count || first < *oldest) *oldest = first;
     if (!count || first > *newest) *newest = first;
     count++, j->kept += (uint64_t)st.st_size;
   }
-  if (d) closedir(d);
-  return count;
+  d ? closedir(d) : 0; return count;
 }
 static char *segment_path(const struct journal *j, uint64_t first) {
   return str("%s/%020llu.seg", j->dir, (unsigned long long)first);
 }
 static void journal_close(struct journal *j) {
   if (j->dir && j->fd >= 0) close(j->fd);
-  free(j->dir);
-  *j = (struct journal){.fd = -1, .limit = j->limit};
+  free(j->dir); *j = (struct journal){.fd = -1, .limit = j->limit};
 }
 /* Continues where an earlier life ended; a record that was torn off is cut away. */
 static void journal_open(struct journal *j, const char *dir) {
-  uint64_t oldest = 0, newest = 0;
-  struct record r;
-  journal_close(j);
-  if (!(j->dir = strdup(dir))) abort();
+  uint64_t oldest = 0, newest = 0; struct record r; journal_close(j); if (!(j->dir = strdup(dir))) abort();
   j->seq = survey(j, &oldest, &newest) ? newest : 1;
   if (newest == 0 || (j->fd = open(segment_path(j, newest), O_RDWR | O_CLOEXEC | O_APPEND)) < 0) return;
   off_t at = 0, size = lseek(j->fd, 0, SEEK_END);
   while (pread(j->fd, &r, sizeof r, at) == sizeof r && r.magic == RECORD_MAGIC && r.length <= CHUNK_BYTES &&
          r.check == checksum(&r) && at + (off_t)sizeof r + r.length <= size) {
-    at += (off_t)(sizeof r + r.length);
-    j->seq = r.seq + 1, j->offset = r.offset + r.dropped + r.length;
+    at += (off_t)(sizeof r + r.length); j->seq = r.seq + 1, j->offset = r.offset + r.dropped + r.length;
   }
   if (at < size && ftruncate(j->fd, at) == 0) j->kept -= (uint64_t)(size - at);
   j->segment = (uint64_t)at;
 }
 /* Makes room: the oldest segment goes, and a line in `dropped` says where it began. */
 static void drop_oldest(struct journal *j) {
-  uint64_t oldest = 0, newest = 0;
-  struct record r;
+  uint64_t oldest = 0, newest = 0; struct record r;
   while (survey(j, &oldest, &newest) > 1 && j->kept > j->limit) {
     int fd = open(segment_path(j, oldest), O_RDONLY | O_CLOEXEC);
     int out = open(str("%s/dropped", j->dir), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -70,25 +55,20 @@ static void drop_oldest(struct journal *j) {
       if (lseek(out, 0, SEEK_END) >= DROPPED_BYTES_MAX && ftruncate(out, 0)) {}
       if (write(out, line, sizeof line) < 0) {} /* a reader that comes back is then told less than was dropped */
     }
-    if (fd >= 0) close(fd);
-    if (out >= 0) close(out);
-    if (unlink(segment_path(j, oldest))) return;
+    shut(fd); shut(out); if (unlink(segment_path(j, oldest))) return;
   }
 }
 static bool append(struct journal *j, int stream, const char *p, size_t n, uint64_t dropped) {
   uint64_t size = j->limit / SEGMENTS_PER_LOG;
   size = size > SEGMENT_BYTES_MAX ? SEGMENT_BYTES_MAX : size < SEGMENT_BYTES_MIN ? SEGMENT_BYTES_MIN : size;
   if (j->fd < 0 || j->segment >= size) {
-    if (j->fd >= 0) close(j->fd);
-    if (mkdir(j->dir, 0700) && errno != EEXIST) return j->fd = -1, false;
+    shut(j->fd); if (mkdir(j->dir, 0700) && errno != EEXIST) return j->fd = -1, false;
     if ((j->fd = open(segment_path(j, j->seq), O_RDWR | O_CLOEXEC | O_APPEND | O_CREAT, 0600)) < 0) return false;
     j->segment = 0;
   }
   struct record r = {RECORD_MAGIC, (uint32_t)n, j->seq, (uint64_t)clock_ns(CLOCK_REALTIME), j->offset, dropped,
                      (uint32_t)stream, 0};
-  r.check = checksum(&r);
-  struct iovec v[2] = {{&r, sizeof r}, {(void *)p, n}};
-  ssize_t w = writev(j->fd, v, 2);
+  r.check = checksum(&r); struct iovec v[2] = {{&r, sizeof r}, {(void *)p, n}}; ssize_t w = writev(j->fd, v, 2);
   if (w != (ssize_t)(sizeof r + n)) { /* where the torn record can't be cut off, it is left and a new file begun */
     if (w > 0 && ftruncate(j->fd, (off_t)j->segment)) j->segment = UINT64_MAX;
     return false;

@@ -1,18 +1,14 @@
-/*
- * The network of a sandbox: rtnetlink messages that the client has made (src/host/helper/netlink.ts says what they do)
- * are sent as they are, but for the index of the interface. IPv6 is switched off on both ends.
- */
+/* The network of a sandbox: rtnetlink messages that the client has made (src/host/helper/netlink.ts says what they do)
+ * are sent as they are, but for the index of the interface. IPv6 is switched off on both ends. */
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <sched.h>
-
 #define FD_USER 100 /* where the runtime finds the namespaces */
 #define FD_NET 101
 #define INDEX_HERE 0x7fa7c001u /* stands for the interface's index in a message */
-
 static int talk(int nl, struct nlmsghdr *h) {
   struct { struct nlmsghdr h; struct nlmsgerr e; char rest[4096]; } reply;
-  if (send(nl, h, h->nlmsg_len, 0) < 0 || recv(nl, &reply, sizeof reply, 0) < (ssize_t)NLMSG_LENGTH(sizeof reply.e)) return -1;
+  if (send(nl, h, h->nlmsg_len, 0) < 0 || recv(nl, &reply, sizeof reply, 0) < 36) return -1;
   return (errno = -reply.e.error) ? -1 : 0;
 }
 /* Sends a row of messages in hexadecimal, in the network namespace of the caller. */
@@ -24,7 +20,7 @@ static int net_send(const char *hex, const char *name) {
   for (uint32_t i = 0; i + 4 <= n; i += 4) if (!memcmp(bytes + i, &here, 4)) memcpy(bytes + i, &index, 4);
   for (struct nlmsghdr *h = (void *)bytes; !failed && NLMSG_OK(h, n); h = NLMSG_NEXT(h, n)) failed = talk(nl, h);
   if (failed) fail_errno(str("setting up the interface %s", name));
-  return nl >= 0 ? close(nl) : 0, failed;
+  return shut(nl), failed;
 }
 static int sysctl(const char *name, const char *value) { /* a kernel without IPv6 has none to switch off */
   char *path = str("/proc/sys/net/%s", name);
@@ -34,12 +30,10 @@ static void net_remove(const char *hostif) {
   struct { struct nlmsghdr h; struct ifinfomsg i; struct rtattr a; char name[16]; } del = {
     .h = {sizeof del, RTM_DELLINK, NLM_F_REQUEST | NLM_F_ACK, 0, 0}, .a = {4 + sizeof del.name, IFLA_IFNAME}};
   int nl = *hostif ? socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) : -1;
-  snprintf(del.name, sizeof del.name, "%s", hostif);
-  if (nl >= 0) talk(nl, &del.h), close(nl);
+  snprintf(del.name, sizeof del.name, "%s", hostif); if (nl >= 0) talk(nl, &del.h), close(nl);
 }
 static int net_make(const struct msg *o, int netns) {
-  const char *name = get(o, "hostif");
-  int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), failed;
+  const char *name = get(o, "hostif"); int home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), failed;
   net_remove(name); /* of an earlier life, when it is still there */
   if (home < 0 || dup3(netns, FD_NET, O_CLOEXEC) < 0) return fail_errno("network namespace");
   if (net_send(get(o, "netPair"), name) || sysctl(str("ipv6/conf/%s/disable_ipv6", name), "1") ||

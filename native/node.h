@@ -1,7 +1,6 @@
 /* What the helper holds, and the loop's own tools. */
 #include <sys/epoll.h>
 #include <sys/un.h>
-
 enum { PROTOCOL_VERSION = 1, RECORD_VERSION = 1, ID_BYTES_MAX = 41, ORPHANS_MAX = 1024 };
 enum { /* message types; PROTOCOL.md describes each */
   M_HELLO = 1, M_START, M_STOP, M_DESTROY, M_LIST, M_SIGNAL, M_SUBSCRIBE, M_EXEC, M_ATTACH, M_EXECS, M_SIGNAL_EXEC,
@@ -12,48 +11,30 @@ enum { /* message types; PROTOCOL.md describes each */
 struct src { int fd, stream; void (*fn)(struct src *, unsigned events); void *of; };
 struct ref { uint64_t conn; uint32_t id; }; /* who waits for an answer; the connection may be gone by then */
 enum phase { PARTIAL, RUNNING, EXITED };
+static const char *const PHASES[] = {"partial", "running", "exited"};
 struct sandbox {
-  char id[ID_BYTES_MAX + 1], hostif[16];
-  i64 inc, slot, host_base, id_count;
-  enum phase phase;
-  bool child, follow_runtime, recorded;
-  pid_t pid;
-  uint64_t pid_start;
+  char id[ID_BYTES_MAX + 1], hostif[16]; i64 inc, slot, host_base, id_count;
+  enum phase phase; bool child, follow_runtime, recorded; pid_t pid; uint64_t pid_start;
   struct buf exit; /* as fields */
-  struct src pidfd, out, err;
-  struct journal log;
-  struct exec *execs;
-  struct sandbox *next;
+  struct src pidfd, out, err; struct journal log; struct exec *execs; struct sandbox *next;
 };
 struct conn {
-  struct src src;
-  uint64_t serial;
-  struct buf in, out;
-  size_t sent;
+  struct src src; uint64_t serial; struct buf in, out; size_t sent;
   bool greeted, subscribed, closed, over; /* `over`: its command's end was written; what it still sends is dropped */
-  struct exec *exec;
-  struct conn *next;
+  struct exec *exec; struct conn *next;
 };
-static struct sandbox *boxes;
-static struct conn *conns;
-static const char *data_dir;
-static char boot_id[40];
-static int epoll_fd;
-static bool quit;
+static struct sandbox *boxes; static struct conn *conns;
+static const char *data_dir; static char boot_id[40]; static int epoll_fd; static bool quit;
 static struct buf graves; /* freed after the turn: an event of this turn may still name them */
 
 #define UNLINK(head, item) for (__typeof__(head) *at_ = &(head); *at_; at_ = &(*at_)->next) \
   if (*at_ == (item)) { *at_ = (item)->next; break; }
 static void bury(void *p) { add(&graves, &p, sizeof p); }
-static void *make(size_t n) {
-  void *p = calloc(1, n);
-  return p ? p : (abort(), NULL);
-}
+static void *make(size_t n) { void *p = calloc(1, n); return p ? p : (abort(), NULL); }
 static char *path_in(const char *id, const char *name) { return str("%s/sandboxes/%s/%s", data_dir, id, name); }
 /* No events: taken out, since a hang-up would be told over and over. */
 static void rewatch(struct src *s, unsigned events) {
-  struct epoll_event e = {.events = events, .data.ptr = s};
-  if (s->fd < 0) return;
+  struct epoll_event e = {.events = events, .data.ptr = s}; if (s->fd < 0) return;
   if (!events) epoll_ctl(epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
   else if (epoll_ctl(epoll_fd, EPOLL_CTL_MOD, s->fd, &e) && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, s->fd, &e)) abort();
 }
@@ -67,19 +48,13 @@ static void drop(struct src *s) { /* out of the loop by name: a worker may hold 
 static int listen_at(const char *path) {
   struct sockaddr_un a = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof a.sun_path) return errno = ENAMETOOLONG, -1;
-  strcpy(a.sun_path, path), unlink(path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  strcpy(a.sun_path, path), unlink(path); int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   return fd < 0 || bind(fd, (void *)&a, sizeof a) || listen(fd, 128) ? -1 : fd;
 }
-/* serve.h */
 static void answer(struct ref ref, unsigned type, const struct buf *b);
 static void answer_error(struct ref ref, const char *code, const char *why);
-static void conn_close(struct conn *c);
-static void conn_flush(struct conn *c);
-static void conn_pump(struct conn *c);
-static void broadcast_exit(struct sandbox *s);
-static void clean_up(struct sandbox *s);
-
+static void conn_close(struct conn *c), conn_flush(struct conn *c), conn_pump(struct conn *c);
+static void broadcast_exit(struct sandbox *s), clean_up(struct sandbox *s); /* in serve.h */
 static struct { pid_t pid; int status; i64 at; } orphans[ORPHANS_MAX]; /* reaped before their start was reported */
 static unsigned norphans;
 static bool orphan_take(pid_t pid, i64 since, int *status) {

@@ -1,24 +1,13 @@
-/*
- * Connections and the work they order: framing, the answer queue, which message goes where, and workers. A malformed
- * frame ends that connection only. A sandbox has at most one worker: a later order takes an earlier one's place.
- */
+/* Connections and the work they order: framing, the answer queue, which message goes where, and workers. A malformed
+ * frame ends that connection only. A sandbox has at most one worker: a later order takes an earlier one's place. */
 enum { CONNECTIONS_MAX = 1024, JOBS_MAX = 256 /* workers at once, file sessions among them */,
        QUEUE_BYTES_MAX = 8 << 20 /* answers and events that a client has not read; beyond: it is closed */ };
-
 struct job { /* work in a forked child; its answer comes back through a pipe */
   struct src src;
-  pid_t pid;
-  unsigned kind;
-  struct ref ref;
-  i64 begun;
-  struct buf order, result;
-  struct job *next;
+  pid_t pid; unsigned kind; struct ref ref; i64 begun; struct buf order, result; struct job *next;
 };
-static struct job *jobs;
-static int nconns, njobs;
-static uint64_t serials;
+static struct job *jobs; static int nconns, njobs; static uint64_t serials;
 static void reap(void);
-
 static void update(struct conn *c) {
   bool full = (c->exec && c->exec->input.n > 0) || c->out.n - c->sent > QUEUE_BYTES_MAX / 8;
   bool more = c->out.n > c->sent || (c->exec && c->exec->frames.n > c->exec->sent);
@@ -26,8 +15,7 @@ static void update(struct conn *c) {
 }
 static void conn_close(struct conn *c) {
   if (c->closed) return;
-  c->closed = true, nconns--, exec_detach(c), drop(&c->src);
-  UNLINK(conns, c);
+  c->closed = true, nconns--, exec_detach(c), drop(&c->src); UNLINK(conns, c);
   free(c->in.p), free(c->out.p), c->in = c->out = (struct buf){0}, bury(c);
 }
 static void conn_flush(struct conn *c) {
@@ -46,27 +34,19 @@ static void say(struct conn *c, unsigned type, uint32_t id, const struct buf *b)
   frame(&c->out, type, id, b ? b->p : NULL, b ? b->n : 0), conn_flush(c);
 }
 static void answer(struct ref ref, unsigned type, const struct buf *b) {
-  struct conn *c = conns;
-  while (c && c->serial != ref.conn) c = c->next;
-  if (c) say(c, type, ref.id, b);
+  struct conn *c = conns; while (c && c->serial != ref.conn) c = c->next; if (c) say(c, type, ref.id, b);
 }
 static void answer_error(struct ref ref, const char *code, const char *why) {
-  struct buf b = {0};
-  text(&b, "code", code), text(&b, "message", why), answer(ref, M_ERROR, &b), free(b.p);
+  struct buf b = {0}; text(&b, "code", code), text(&b, "message", why), answer(ref, M_ERROR, &b), free(b.p);
 }
 static void broadcast_exit(struct sandbox *s) {
-  struct buf b = {0};
-  text(&b, "id", s->id), num(&b, "inc", s->inc), add(&b, s->exit.p, s->exit.n);
-  for (struct conn *c = conns, *next; c; c = next)
-    if (next = c->next, c->subscribed) say(c, M_EXIT_EVENT, 0, &b);
+  struct buf b = {0}; text(&b, "id", s->id), num(&b, "inc", s->inc), add(&b, s->exit.p, s->exit.n);
+  for (struct conn *c = conns, *next; c; c = next) if (next = c->next, c->subscribed) say(c, M_EXIT_EVENT, 0, &b);
   free(b.p);
 }
-
 static const char *job_id(const struct job *j) { return get(&(struct msg){.p = j->order.p, .n = j->order.n}, "id"); }
 static void job_done(struct job *j, unsigned type, const struct buf *b) {
-  answer(j->ref, type, b);
-  UNLINK(jobs, j);
-  njobs--, drop(&j->src), free(j->order.p), free(j->result.p), bury(j);
+  answer(j->ref, type, b); UNLINK(jobs, j); njobs--, drop(&j->src), free(j->order.p), free(j->result.p), bury(j);
 }
 static void start_failed(struct sandbox *s, bool undone) { /* not undone: its worker was killed */
   logs_close(s), unlink(path_in(s->id, "stdout")), unlink(path_in(s->id, "stderr"));
@@ -74,13 +54,9 @@ static void start_failed(struct sandbox *s, bool undone) { /* not undone: its wo
   else s->recorded = true, sandbox_record(s, "partial");
 }
 static void on_result(struct src *src, unsigned events) {
-  struct job *j = src->of;
-  char data[4096];
-  ssize_t n = read(src->fd, data, sizeof data);
-  (void)events;
+  struct job *j = src->of; char data[4096]; ssize_t n = read(src->fd, data, sizeof data); (void)events;
   if (n > 0 && j->result.n < FRAME_BYTES_MAX / 2) return add(&j->result, data, (size_t)n);
-  struct msg r = {.p = j->result.p, .n = j->result.n};
-  struct sandbox *s = sandbox_find(job_id(j));
+  struct msg r = {.p = j->result.p, .n = j->result.n}; struct sandbox *s = sandbox_find(job_id(j));
   bool ok = has(&r, "done");
   reap(); /* what a stop has ended is known to have ended, before that is told */
   if (j->kind == M_START && s && ok) sandbox_started(s, &r, j->begun);
@@ -92,33 +68,27 @@ static void on_result(struct src *src, unsigned events) {
   job_done(j, ok ? M_OK : M_ERROR, &j->result);
 }
 static _Noreturn void work(const struct job *j, const struct sandbox *s, int out, int session) {
-  struct msg o = {.p = j->order.p, .n = j->order.n};
-  struct buf result = {0};
-  char *dir = strdup(str("%s/sandboxes/%s", data_dir, job_id(j)));
-  int r, keep[2] = {out, session};
+  struct msg o = {.p = j->order.p, .n = j->order.n}; struct buf result = {0};
+  char *dir = strdup(str("%s/sandboxes/%s", data_dir, job_id(j))); int r, keep[2] = {out, session};
   enter_child(keep, session < 0 ? 1 : 2);
   if (j->kind == M_FILES) files_worker(keep[1], j->ref.id, s, get(&o, "root"));
   if (j->kind == M_START) r = box_start(&o, &result);
   else if (j->kind == M_LAYER_MARKS) r = layer_marks(&o);
   else r = box_stop(job_id(j), dir, s ? s->hostif : "", s && s->phase == RUNNING ? s->pid : 0, s ? s->pid_start : 0);
   /* The loop may just be writing the exit, or the last of the log, into it. */
-  for (int tries = 0, left = j->kind == M_DESTROY ? -1 : 0; left && tries < 100; tries++)
-    if ((left = remove_tree(AT_FDCWD, dir, 32)) && (errno != ENOTEMPTY || tries == 99)) r = fail_errno(dir), tries = 100;
-    else if (left) usleep(1000);
+  for (int tries = 100; j->kind == M_DESTROY && remove_tree(AT_FDCWD, dir, 32); usleep(1000))
+    if (errno != ENOTEMPTY || !tries--) { r = fail_errno(dir); break; }
   if (!r) text(&result, "done", "1");
   else if (!has(&(struct msg){.p = result.p, .n = result.n}, "code")) put_failure(&result);
   _exit(write_all(keep[0], result.p, result.n) != 0);
 }
 static struct job *job_of(const char *id, const struct job *but) { /* what starts or ends this sandbox */
-  struct job *j = jobs;
-  while (j && (j == but || j->kind == M_FILES || !*id || strcmp(job_id(j), id))) j = j->next;
+  struct job *j = jobs; while (j && (j == but || j->kind == M_FILES || !*id || strcmp(job_id(j), id))) j = j->next;
   return j;
 }
 /* What runs for the same sandbox is killed, and who ordered it told so. */
 static void take_over(struct job *j, const char *id) {
-  struct job *old = job_of(id, j);
-  struct buf why = {0};
-  if (!old) return;
+  struct job *old = job_of(id, j); struct buf why = {0}; if (!old) return;
   kill(old->pid, SIGKILL), waitpid(old->pid, NULL, 0);
   if (old->kind == M_DESTROY && j->kind == M_STOP) j->kind = M_DESTROY;
   if (old->kind == M_START) start_failed(sandbox_find(id), false);
@@ -135,12 +105,10 @@ static void job_add(unsigned kind, struct ref ref, const struct msg *m, int fd) 
     logs_close(s), sandbox_fields(s, m), s->phase = PARTIAL, s->pid = 0;
     sandbox_record(s, "starting"), logs_open(s, get_num(m, "stdioUid", 0));
   }
-  int fds[2];
-  j->pid = njobs > JOBS_MAX || pipe2(fds, O_CLOEXEC) ? -1 : fork();
+  int fds[2]; j->pid = njobs > JOBS_MAX || pipe2(fds, O_CLOEXEC) ? -1 : fork();
   if (j->pid == 0) work(j, s, fds[1], fd);
   if (j->pid > 0) return close(fds[1]), watch(&j->src, fds[0], EPOLLIN, on_result, j);
-  fail("at_capacity", "too many orders at once"), put_failure(&j->result);
-  if (kind == M_START) start_failed(s, true);
+  fail("at_capacity", "too many orders at once"), put_failure(&j->result); if (kind == M_START) start_failed(s, true);
   job_done(j, M_ERROR, &j->result);
 }
 static void clean_up(struct sandbox *s) { /* after its end, unless a stop is at it already */
@@ -149,25 +117,19 @@ static void clean_up(struct sandbox *s) { /* after its end, unless a stop is at 
   if (!job_of(s->id, NULL)) job_add(M_STOP, (struct ref){0, 0}, &(struct msg){.p = b.p, .n = b.n}, -1);
   free(b.p);
 }
-
 static bool id_ok(const char *id) {
   size_t n = strlen(id);
   return n > 0 && n <= ID_BYTES_MAX && id[0] != '-' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
-static const char *phase_name(const struct sandbox *s) {
-  return s->phase == RUNNING ? "running" : s->phase == EXITED ? "exited" : "partial";
-}
 static void start_request(struct ref ref, struct sandbox *s, const struct msg *m) {
-  const char *hostif = get(m, "hostif");
-  size_t n = strlen(hostif);
+  const char *hostif = get(m, "hostif"); size_t n = strlen(hostif);
   bool good = n > 0 && n < 16 && strspn(hostif, "abcdefghijklmnopqrstuvwxyz0123456789") == n && has(m, "lower") &&
               is(m, "dir", str("%s/sandboxes/%s", data_dir, get(m, "id"))) && get_num(m, "inc", 0) > 0 &&
               get_num(m, "hostBase", 0) >= 65536 && get_num(m, "idCount", 0) > 0 && get_num(m, "logBytes", 0) > 0 &&
               get_num(m, "upperBytes", 0) > 0 && get(m, "arg")[0] == '/' && get(m, "rootMount")[0] == '/';
   if (!good) return answer_error(ref, "invalid_request", "something is missing or out of range");
   if (s && s->phase == RUNNING && s->inc == get_num(m, "inc", 0)) {
-    struct buf b = {0};
-    sandbox_put(&b, s, "running"), answer(ref, M_OK, &b), free(b.p);
+    struct buf b = {0}; sandbox_put(&b, s, "running"), answer(ref, M_OK, &b), free(b.p);
   } else if (s && (s->phase == RUNNING || s->inc > get_num(m, "inc", 0)))
     answer_error(ref, "wrong_state", "an incarnation of this sandbox is there already");
   else job_add(M_START, ref, m, -1);
@@ -176,19 +138,17 @@ static void list_request(struct ref ref, struct sandbox *of) { /* of all sandbox
   struct buf b = {0};
   for (struct exec *e = of ? of->execs : NULL; e; e = e->next, b.n = 0) exec_put(&b, e), answer(ref, M_ITEM, &b);
   for (struct sandbox *s = of ? NULL : boxes; s; s = s->next, b.n = 0) {
-    sandbox_put(&b, s, phase_name(s));
-    if (s->phase == EXITED) add(&b, s->exit.p, s->exit.n);
+    sandbox_put(&b, s, PHASES[s->phase]); if (s->phase == EXITED) add(&b, s->exit.p, s->exit.n);
     answer(ref, M_ITEM, &b);
   }
   answer(ref, M_OK, NULL), free(b.p);
 }
 /* What is about a sandbox of just this incarnation. */
 static void sandbox_request(struct conn *c, struct ref ref, struct sandbox *s, const struct msg *m) {
-  struct exec *e = exec_find(s, get(m, "exec"));
-  i64 sig = get_num(m, "signal", -1);
+  struct exec *e = exec_find(s, get(m, "exec")); i64 sig = get_num(m, "signal", -1);
   bool about_exec = m->type == M_ATTACH || m->type == M_SIGNAL_EXEC || m->type == M_RESIZE_EXEC;
   if (m->type == M_EXECS) return list_request(ref, s);
-  if (about_exec && (!e || !e->running)) return answer_error(ref, "exec_not_found", "there is no such command in this sandbox");
+  if (about_exec && (!e || !e->running)) return answer_error(ref, "exec_not_found", "there is no such command here");
   if (m->type == M_ATTACH) return exec_attach(c, m->id, e);
   if (s->phase != RUNNING) return answer_error(ref, "wrong_state", "the sandbox is not running");
   if (m->type == M_FILES && get(m, "root")[0] == '/') return job_add(M_FILES, ref, m, c->src.fd), conn_close(c);
@@ -200,20 +160,16 @@ static void sandbox_request(struct conn *c, struct ref ref, struct sandbox *s, c
   answer(ref, M_OK, NULL);
 }
 static void hello(struct conn *c, struct ref ref, const struct msg *m) { /* the client compares `v`, too */
-  const struct hierarchy *memory = holding(MEMORY), *cpuacct = holding(CPUACCT), *pids = holding(PIDS);
   struct buf b = {0};
   c->greeted = get_num(m, "v", 0) == PROTOCOL_VERSION;
   num(&b, "v", PROTOCOL_VERSION), num(&b, "pid", getpid()), num(&b, "cgroup", cgroup_version);
-  if (memory) text(&b, "memory", str("%s/arc", memory->path));
-  if (cpuacct) text(&b, "cpuacct", str("%s/arc", cpuacct->path));
-  if (pids) text(&b, "pids", str("%s/arc", pids->path));
+  for (int i = 0; i < 5; i++)
+    if (holding(CONTROLLERS[i].bit)) text(&b, CONTROLLERS[i].name, str("%s/arc", holding(CONTROLLERS[i].bit)->path));
   answer(ref, M_OK, &b), free(b.p);
 }
 static void request(struct conn *c, const struct msg *m) {
-  struct ref ref = {c->serial, m->id};
-  i64 inc = get_num(m, "inc", -1);
-  struct sandbox *s = sandbox_find(get(m, "id"));
-  bool ends = m->type == M_STOP || m->type == M_DESTROY;
+  struct ref ref = {c->serial, m->id}; i64 inc = get_num(m, "inc", -1);
+  struct sandbox *s = sandbox_find(get(m, "id")); bool ends = m->type == M_STOP || m->type == M_DESTROY;
   if ((m->n > 0 && m->p[m->n - 1] != 0) || m->type < M_HELLO || m->type > M_QUIT) return conn_close(c);
   if (m->type == M_HELLO) return hello(c, ref, m);
   if (m->type == M_QUIT) return quit = true, answer(ref, M_OK, NULL);
@@ -229,12 +185,9 @@ static void request(struct conn *c, const struct msg *m) {
   sandbox_request(c, ref, s, m);
 }
 static void conn_pump(struct conn *c) {
-  size_t at = 0;
-  struct msg m;
-  int r = 0;
+  size_t at = 0; struct msg m; int r = 0;
   while (!c->closed && !(c->exec && c->exec->input.n) && (r = parse(&c->in, at, &m)) == 1) {
-    at += HEADER_BYTES + m.n;
-    if (c->over) continue;
+    at += HEADER_BYTES + m.n; if (c->over) continue;
     if (!c->exec) request(c, &m);
     else if (!exec_input(c->exec, &m)) return conn_close(c);
   }
@@ -242,28 +195,19 @@ static void conn_pump(struct conn *c) {
   if (!c->closed) consume(&c->in, at), update(c);
 }
 static void on_conn(struct src *src, unsigned events) {
-  struct conn *c = src->of;
-  static char data[CHUNK_BYTES];
-  if (events & EPOLLOUT) conn_flush(c);
+  struct conn *c = src->of; static char data[CHUNK_BYTES]; if (events & EPOLLOUT) conn_flush(c);
   if (events & EPOLLOUT && !c->closed && c->exec) exec_write(c->exec);
   /* With input that its program has not read, it is read from again when that is gone. */
   if (c->closed || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || (c->exec && c->exec->input.n)) return;
-  ssize_t n = recv(src->fd, data, sizeof data, 0);
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  ssize_t n = recv(src->fd, data, sizeof data, 0); if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return conn_close(c);
   add(&c->in, data, (size_t)n), conn_pump(c);
 }
 static void on_accept(struct src *s, unsigned events) {
-  struct ucred who;
-  socklen_t n = sizeof who;
-  int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  (void)events;
-  if (fd < 0) return;
-  if (nconns >= CONNECTIONS_MAX || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) || (who.uid && who.uid != geteuid())) {
-    close(fd);
-    return;
-  }
-  struct conn *c = make(sizeof *c);
-  c->serial = ++serials, c->next = conns, conns = c, nconns++;
+  struct ucred who; socklen_t n = sizeof who;
+  int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); (void)events; if (fd < 0) return;
+  bool ours = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) && (!who.uid || who.uid == geteuid());
+  if (nconns >= CONNECTIONS_MAX || !ours) return shut(fd);
+  struct conn *c = make(sizeof *c); c->serial = ++serials, c->next = conns, conns = c, nconns++;
   watch(&c->src, fd, EPOLLIN, on_conn, c);
 }

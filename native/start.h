@@ -1,37 +1,31 @@
-/*
- * Making and unmaking one sandbox, in a worker: namespaces, veth, cgroup, the root mounted inside a mount namespace of
- * its own, then the runtime. Whatever was made is undone when a later step fails.
- */
+/* Making and unmaking one sandbox, in a worker: namespaces, veth, cgroup, the root mounted inside a mount namespace of
+ * its own, then the runtime. Whatever was made is undone when a later step fails. */
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sys/mount.h>
-
 enum { LOWERS_MAX = 200, ARGS_MAX = 256, LOOP_TRIES_MAX = 64, STOP_MS_MAX = 10000 /* until what was killed is gone */ };
-
+static int box_dir; /* the folder of the worker's sandbox */
 /* A user namespace and a network namespace that it owns; with one it doesn't own, crun binds the host's /sys in. */
 static int make_namespaces(const struct msg *o, int *user, int *net) {
   pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
-  if (pid == 0)
-    for (prctl(PR_SET_PDEATHSIG, SIGKILL);;) pause();
+  if (pid == 0) for (prctl(PR_SET_PDEATHSIG, SIGKILL);;) pause();
   if (pid < 0) return fail_errno("making the user and network namespaces");
   char *map = str("0 %lld %lld", get_num(o, "hostBase", -1), get_num(o, "idCount", -1));
   int failed = write_text(str("/proc/%d/uid_map", pid), map) || write_text(str("/proc/%d/gid_map", pid), map) ||
                (*user = open(str("/proc/%d/ns/user", pid), O_RDONLY | O_CLOEXEC)) < 0 ||
                (*net = open(str("/proc/%d/ns/net", pid), O_RDONLY | O_CLOEXEC)) < 0;
   if (failed) fail_errno("setting up the user and network namespaces");
-  kill(pid, SIGKILL), waitpid(pid, NULL, 0);
-  return failed;
+  kill(pid, SIGKILL), waitpid(pid, NULL, 0); return failed;
 }
 static int copy_sparse(const char *from, const char *to, i64 bytes) {
   struct stat st;
   int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (in < 0 || out < 0 || fstat(in, &st)) return fail_errno(in < 0 ? from : to);
   if (st.st_size != bytes) return fail("invalid_request", "the blank layer is not of the size asked for");
-  bool cloned = ioctl(out, FICLONE, in) == 0;
-  if (!cloned && ftruncate(out, bytes)) return fail_errno(to);
+  bool cloned = ioctl(out, FICLONE, in) == 0; if (!cloned && ftruncate(out, bytes)) return fail_errno(to);
   for (off_t at = 0, stop; !cloned && (at = lseek(in, at, SEEK_DATA)) >= 0; at = stop) {
     stop = lseek(in, at, SEEK_HOLE);
     for (off_t i = at, k = at; i < stop;)
@@ -61,17 +55,15 @@ static int mount_lower(const char *dir, const char *name, int user, bool idmap) 
   if (idmap) a.attr_set |= MOUNT_ATTR_IDMAP, a.userns_fd = (uint64_t)user;
   if (tree < 0) return fail_errno(dir);
   if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &a, sizeof a))
-    return idmap ? fail("idmap_unsupported", str("%s: ids can not be mapped: %s", dir, strerror(errno))) : fail_errno(dir);
+    return idmap ? fail("idmap_unsupported", str("%s: can't map ids: %s", dir, strerror(errno))) : fail_errno(dir);
   if (mkdir(name, 0755) || syscall(SYS_move_mount, tree, "", AT_FDCWD, name, MOVE_MOUNT_F_EMPTY_PATH))
     return fail_errno(dir);
   return close(tree);
 }
 /* The root of the sandbox, at rootMount in this process's own mount namespace and nowhere else. */
 static int mount_root(const struct msg *o, const char *image, int user) {
-  char *lowers[LOWERS_MAX + 1], options[4096] = "lowerdir=";
-  const char *root = get(o, "rootMount");
-  uid_t base = (uid_t)get_num(o, "hostBase", 0);
-  int n = list(o, "lower", lowers, LOWERS_MAX + 1), tree;
+  char *lowers[LOWERS_MAX + 1], options[4096] = "lowerdir="; const char *root = get(o, "rootMount");
+  uid_t base = (uid_t)get_num(o, "hostBase", 0); int n = list(o, "lower", lowers, LOWERS_MAX + 1), tree;
   if (n > LOWERS_MAX) return fail("invalid_request", "too many layers");
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) return fail_errno("mount namespace");
   if (mount("arc", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755") || chdir(root)) return fail_errno(root);
@@ -81,8 +73,9 @@ static int mount_root(const struct msg *o, const char *image, int user) {
   }
   if (mkdir("u", 0755) || mkdir("m", 0755)) return fail_errno("scratch");
   char *size = str("size=%lld,nr_inodes=%lld,mode=755", get_num(o, "upperBytes", 0), get_num(o, "upperInodes", 0));
-  if (!is(o, "upperKind", "memory") && mount_image(image, "u")) return -1;
-  if (is(o, "upperKind", "memory") && mount("arc", "u", "tmpfs", MS_NOSUID | MS_NODEV, size)) return fail_errno("memory layer");
+  bool memory = is(o, "upperKind", "memory");
+  if (memory ? mount("arc", "u", "tmpfs", MS_NOSUID | MS_NODEV, size) && fail_errno("tmpfs") : mount_image(image, "u"))
+    return -1;
   if ((mkdir("u/u", 0755) == 0 && chown("u/u", base, base)) || (mkdir("u/w", 0755) && errno != EEXIST))
     return fail_errno("writable layer");
   strcat(options, ",upperdir=u/u,workdir=u/w");
@@ -94,14 +87,11 @@ static int mount_root(const struct msg *o, const char *image, int user) {
 }
 /* Ends in the runtime's exec; what goes wrong before is written to `report` as code and message. */
 static _Noreturn void become_runtime(const struct msg *o, const char *dir, int user, int net, int report) {
-  char *argv[ARGS_MAX + 1] = {0}, *env[] = {RUNTIME_PATH, NULL};
-  struct buf b = {0};
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  list(o, "arg", argv, ARGS_MAX);
+  char *argv[ARGS_MAX + 1] = {0}, *env[] = {RUNTIME_PATH, NULL}; struct buf b = {0};
+  prctl(PR_SET_PDEATHSIG, SIGKILL); list(o, "arg", argv, ARGS_MAX);
   if (!mount_root(o, str("%s/upper.img", dir), user) && !cgroup_join(get(o, "id"))) {
     int fds[3] = {open("/dev/null", O_RDWR), open(str("%s/stdout", dir), O_RDWR), open(str("%s/stderr", dir), O_RDWR)};
-    setsid();
-    report = dup3(report, FD_NET + 1, O_CLOEXEC);
+    setsid(); report = dup3(report, FD_NET + 1, O_CLOEXEC);
     user = fcntl(user, F_DUPFD_CLOEXEC, FD_NET + 2), net = fcntl(net, F_DUPFD_CLOEXEC, FD_NET + 2);
     if (fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0) {
       for (int i = 0; i < 3; i++) dup2(fds[i], i);
@@ -114,21 +104,18 @@ static _Noreturn void become_runtime(const struct msg *o, const char *dir, int u
   put_failure(&b), write_all(report, b.p, b.n), _exit(126);
 }
 /* Waits for the runtime: until it ends, or (where it stays) until its pid file is there. 0: the program runs. */
-static int await_runtime(const struct msg *o, int dirfd, pid_t runtime, struct buf *result, pid_t *pid) {
-  bool follow = is(o, "follow", "runtime");
-  i64 until = mono_ms() + get_num(o, "timeoutMs", 30000);
-  int status = 0;
-  struct pollfd p = {.fd = pidfd_open(runtime), .events = POLLIN};
+static int await_runtime(const struct msg *o, pid_t runtime, struct buf *result, pid_t *pid) {
+  bool follow = is(o, "follow", "runtime"); i64 until = mono_ms() + get_num(o, "timeoutMs", 30000);
+  int status = 0; struct pollfd p = {.fd = pidfd_open(runtime), .events = POLLIN};
   for (;;) {
-    bool over = poll(&p, 1, follow ? 5 : 100) > 0; /* where the runtime is the program, who reaps it is the helper itself */
-    if (follow && named_pid(dirfd, get(o, "pidFile"))) return *pid = runtime, 0;
+    bool over = poll(&p, 1, follow ? 5 : 100) > 0; /* a runtime that is the program is reaped by the helper itself */
+    if (follow && named_pid(box_dir, get(o, "pidFile"))) return *pid = runtime, 0;
     if (over) break;
     if (mono_ms() <= until) continue;
     kill(runtime, SIGKILL), waitpid(runtime, NULL, 0);
     return fail("timeout", str("the runtime did not start the program in %lld ms", get_num(o, "timeoutMs", 30000)));
   }
-  waitpid(runtime, &status, 0);
-  *pid = !follow && status == 0 ? named_pid(dirfd, get(o, "pidFile")) : 0;
+  waitpid(runtime, &status, 0); *pid = !follow && status == 0 ? named_pid(box_dir, get(o, "pidFile")) : 0;
   if (*pid && cgroup_holds(get(o, "id"), *pid)) return 0;
   if (*pid && kill(*pid, 0)) return 0; /* it is over already */
   if (WIFEXITED(status)) num(result, "exitCode", WEXITSTATUS(status));
@@ -139,54 +126,41 @@ static void put_words(struct buf *result, char *words, ssize_t n) { /* what a ru
   for (ssize_t i = 0; i < n; i++) words[i] = words[i] ? words[i] : '?';
   text(result, "output", n > 0 ? words : "");
 }
-static int run_runtime(const struct msg *o, const char *dir, int dirfd, int user, int net, struct buf *result, pid_t *pid) {
-  int report[2];
-  char said[1024];
-  pid_t runtime = pipe2(report, O_CLOEXEC) ? -1 : fork();
-  if (runtime < 0) return fail_errno("fork");
+static int run_runtime(const struct msg *o, const char *dir, int user, int net, struct buf *result, pid_t *pid) {
+  int report[2]; char said[1024];
+  pid_t runtime = pipe2(report, O_CLOEXEC) ? -1 : fork(); if (runtime < 0) return fail_errno("fork");
   if (!runtime) become_runtime(o, dir, user, net, report[1]);
   close(report[1]);
   ssize_t n = read(report[0], said, sizeof said); /* nothing: exec went well and closed it */
-  struct msg m = {.p = said, .n = n > 0 ? (size_t)n : 0};
-  close(report[0]);
-  if (!has(&m, "message")) return await_runtime(o, dirfd, runtime, result, pid);
+  struct msg m = {.p = said, .n = n > 0 ? (size_t)n : 0}; close(report[0]);
+  if (!has(&m, "message")) return await_runtime(o, runtime, result, pid);
   return waitpid(runtime, NULL, 0), fail(get(&m, "code"), get(&m, "message"));
 }
 static int box_start(const struct msg *o, struct buf *result) {
-  const char *id = get(o, "id"), *dir = get(o, "dir");
-  char image[PATH_MAX], words[OUTPUT_BYTES_MAX + 1];
-  bool memory = is(o, "upperKind", "memory"), made;
-  int dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), user = -1, net = -1;
-  struct stat st;
-  struct proc p = {0};
-  pid_t pid = 0;
-  if (dirfd < 0) return fail_errno(dir);
+  const char *id = get(o, "id"), *dir = get(o, "dir"); char image[PATH_MAX], words[OUTPUT_BYTES_MAX + 1];
+  bool memory = is(o, "upperKind", "memory"), made; int user = -1, net = -1; struct stat st; struct proc p = {0};
+  pid_t pid = 0; if ((box_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) return fail_errno(dir);
   snprintf(image, sizeof image, "%s/upper.img", dir);
-  unlinkat(dirfd, get(o, "pidFile"), 0), unlinkat(dirfd, "exit", 0), remove_tree(dirfd, "runtime", 16);
+  unlinkat(box_dir, get(o, "pidFile"), 0), unlinkat(box_dir, "exit", 0), remove_tree(box_dir, "runtime", 16);
   if (memory || get_num(o, "fresh", 0) == 1) unlink(image);
   made = !memory && stat(image, &st);
   if (!made && !memory && st.st_size != get_num(o, "upperBytes", -1))
     return fail("invalid_request", "the writable layer has another size than asked for");
-  if (mkdirat(dirfd, "runtime", 0700) && errno != EEXIST) return fail_errno("runtime");
+  if (mkdirat(box_dir, "runtime", 0700) && errno != EEXIST) return fail_errno("runtime");
   if (!cgroup_make(id, o) && !(made && copy_sparse(get(o, "blank"), image, get_num(o, "upperBytes", 0))) &&
-      !make_namespaces(o, &user, &net) && !net_make(o, net) && !run_runtime(o, dir, dirfd, user, net, result, &pid)) {
+      !make_namespaces(o, &user, &net) && !net_make(o, net) && !run_runtime(o, dir, user, net, result, &pid)) {
     proc_stat(pid, &p); /* where it is over already, its code is known soon */
-    num(result, "pid", pid), num(result, "pidStart", (i64)p.start);
-    return 0;
+    num(result, "pid", pid), num(result, "pidStart", (i64)p.start); return 0;
   }
   put_failure(result), num(result, "oom", cgroup_ooms(id) > 0); /* before the undoing can fail, too */
   cgroup_kill(id, STOP_MS_MAX), cgroup_remove(id, STOP_MS_MAX), net_remove(get(o, "hostif"));
-  put_words(result, words, read_file(dirfd, "stderr", words, sizeof words));
-  unlinkat(dirfd, get(o, "pidFile"), 0), remove_tree(dirfd, "runtime", 16);
-  if (made) unlink(image);
-  return -1;
+  put_words(result, words, read_file(box_dir, "stderr", words, sizeof words));
+  unlinkat(box_dir, get(o, "pidFile"), 0), remove_tree(box_dir, "runtime", 16); if (made) unlink(image); return -1;
 }
 /* Everything in it ends; the writable layer and the journal stay. `pid` is 0 where its first process has ended. */
 static int box_stop(const char *id, const char *dir, const char *hostif, pid_t pid, uint64_t start) {
-  struct proc p;
-  int fd = pid ? pidfd_open(pid) : -1;
-  bool there = fd >= 0 && proc_stat(pid, &p) && p.start == start;
-  if (there) pidfd_kill(fd, SIGKILL);
+  struct proc p; int fd = pid ? pidfd_open(pid) : -1;
+  bool there = fd >= 0 && proc_stat(pid, &p) && p.start == start; if (there) pidfd_kill(fd, SIGKILL);
   if (cgroup_kill(id, STOP_MS_MAX) || cgroup_remove(id, STOP_MS_MAX)) return -1;
   struct pollfd ended = {.fd = fd, .events = POLLIN};
   if (there && poll(&ended, 1, STOP_MS_MAX) < 1) return fail("internal", "the sandbox's first process does not end");

@@ -35,12 +35,12 @@ async function* content(...parts: readonly (string | Uint8Array)[]) {
 }
 
 test('writes, reads, lists and removes as root of the sandbox', async () => {
-  assert.equal(await files.mkdir('/home/dir', 0o750), true);
-  assert.equal(await files.mkdir('/home/dir', 0o750), false);
-  await files.write('/home/dir/a', content('one ', 'two'), 0o640);
-  await files.symlink('a', '/home/dir/link');
-  assert.equal((await bytes(files.read('/home/dir/link'))).toString(), 'one two');
-  const listed = [...(await files.list('/home/dir'))].sort((a, b) => a.name.localeCompare(b.name));
+  assert.equal(await files.mkdir('/home/user', 0o750), true);
+  assert.equal(await files.mkdir('/home/user', 0o750), false);
+  await files.write('/home/user/a', content('one ', 'two'), 0o640);
+  await files.symlink('a', '/home/user/link');
+  assert.equal((await bytes(files.read('/home/user/link'))).toString(), 'one two');
+  const listed = [...(await files.list('/home/user'))].sort((a, b) => a.name.localeCompare(b.name));
   assert.deepEqual(
     listed.map(({ name, type, mode, uid, target }) => ({ name, type, mode, uid, target })),
     [
@@ -48,11 +48,11 @@ test('writes, reads, lists and removes as root of the sandbox', async () => {
       { name: 'link', type: 'symlink', mode: 0o777, uid: 0, target: 'a' },
     ],
   );
-  assert.equal((await files.stat('/home/dir/link', true)).size, 7);
-  assert.equal((await files.stat('/home/dir/link', false)).type, 'symlink');
-  await assert.rejects(files.remove('/home/dir', false), isCode('file_refused'));
-  await files.remove('/home/dir', true);
-  await assert.rejects(files.stat('/home/dir', true), isCode('file_not_found'));
+  assert.equal((await files.stat('/home/user/link', true)).size, 7);
+  assert.equal((await files.stat('/home/user/link', false)).type, 'symlink');
+  await assert.rejects(files.remove('/home/user', false), isCode('file_refused'));
+  await files.remove('/home/user', true);
+  await assert.rejects(files.stat('/home/user', true), isCode('file_not_found'));
 });
 
 test('large content goes through as it was, and may be left in the middle', async () => {
