@@ -98,6 +98,22 @@ test('what ends while no helper is there is known to have ended, and how where t
   assert.deepEqual((await entry(order.id))?.exit, exit, 'it is remembered');
 });
 
+test('the last words of a program that ends while the helper is away are not lost', async () => {
+  const order = node.order({
+    command: sh('trap "echo last words; exit 3" USR1; echo up; while :; do sleep 0.02; done'),
+  });
+  const { pid } = await node.helper.start(order);
+  await until(async () => (await outputOf(order.id)) === 'up\n', 'it is up');
+  const helper = node.helper.pid;
+  assert.ok(helper);
+  process.kill(helper, 'SIGSTOP');
+  process.kill(pid, 'SIGUSR1');
+  await until(() => /^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8')), 'it has ended');
+  process.kill(helper, 'SIGKILL');
+  await until(async () => (await entry(order.id))?.phase === 'exited', 'its end is known');
+  assert.equal(await outputOf(order.id), 'up\nlast words\n');
+});
+
 test('commands and terminals end with the helper that held them, and their readers hear of it', async () => {
   const order = node.order({ command: sh('sleep 1000') });
   const { pid } = await node.helper.start(order);

@@ -7,6 +7,7 @@ import { entryOf, execOf, exitOf, targetOf } from './answers.ts';
 import { joinExec } from './exec-stream.ts';
 import { openFiles } from './file-session.ts';
 import { type Answer, HelperLink, unavailable } from './link.ts';
+import { PipeKeeper } from './pipe-keeper.ts';
 import type { HelperEntry, HelperExec, HelperStart, NodeHelper } from './port.ts';
 import { signalNumber } from './signals.ts';
 import { startFields } from './start-fields.ts';
@@ -43,6 +44,7 @@ export class HelperClient implements NodeHelper {
   readonly #stop = new AbortController();
   readonly #starts = new Turns(STARTS_AT_ONCE_MAX);
   readonly #ends = new Turns(STARTS_AT_ONCE_MAX);
+  readonly #pipes = new PipeKeeper();
   #link: HelperLink | undefined;
   #hello: Fields | undefined;
   #connecting: Promise<HelperLink> | undefined;
@@ -61,6 +63,7 @@ export class HelperClient implements NodeHelper {
       const link = await this.#control();
       return link.request(MESSAGE.start, startFields(order, this.#cgroupVersion));
     });
+    this.#pipes.keep(order.id, order.dir);
     return { pid: fields.number('pid'), pidStart: fields.number('pidStart') };
   }
 
@@ -175,6 +178,7 @@ export class HelperClient implements NodeHelper {
     this.#link?.close();
     await this.#connecting?.catch(() => {});
     this.#link?.close();
+    await this.#pipes.settle([]);
   }
 
   get #cgroupVersion(): 1 | 2 {
@@ -228,6 +232,7 @@ export class HelperClient implements NodeHelper {
     const { link, hello } = opened;
     link.onFrame = (frame) => this.#event(frame);
     await link.request(MESSAGE.subscribe, []);
+    await this.#pipes.settle((await link.request(MESSAGE.list, [])).items.map(entryOf));
     link.onClose = () => this.#lost(link);
     if (link.closed) throw unavailable('the node helper was lost');
     this.#link = link;
@@ -261,6 +266,8 @@ export class HelperClient implements NodeHelper {
   #event(frame: Frame): void {
     if (frame.type !== MESSAGE.exitEvent) return;
     const fields = new Fields(frame.payload);
-    for (const listener of this.#exits) listener(targetOf(fields), exitOf(fields));
+    const target = targetOf(fields);
+    void this.#pipes.release(target.id);
+    for (const listener of this.#exits) listener(target, exitOf(fields));
   }
 }
