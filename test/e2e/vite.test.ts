@@ -58,7 +58,9 @@ test('a Vite dev server hot-reloads in Chromium through the edge', async () => {
   const reading = (async () => {
     for await (const chunk of session.output) printed += Buffer.from(chunk.data).toString();
   })().catch(() => {});
-  await until('Vite is ready', async () => printed.includes('ready in'), 60_000);
+  await until('Vite is ready', async () => printed.includes('ready in'), 20_000).catch((cause) => {
+    throw new Error(`Vite did not get ready: ${printed}`, { cause });
+  });
 
   const profile = await mkdtemp(join(tmpdir(), 'arc-chromium-'));
   const browser = await chromium.launchPersistentContext(profile, {

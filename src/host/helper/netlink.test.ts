@@ -26,7 +26,7 @@ test('one message makes the pair, the others set up one end each, all asking for
   );
   assert.deepEqual(
     messages(host).map(({ type }) => type),
-    [16, 28, 24],
+    [16, 20, 28, 24],
   );
   assert.deepEqual(
     messages(inside).map(({ type }) => type),
@@ -44,6 +44,14 @@ test('names, addresses and the fixed hardware addresses of the slot are in them'
   assert.ok(inside.includes(mac(0)), 'the sandbox knows its gateway without asking');
   assert.ok(host.includes(Buffer.from([10, 199, 1, 2])));
   assert.ok(inside.includes(Buffer.from([10, 199, 255, 254])));
+});
+
+test('the host has the gateway address on the link and speaks from it', () => {
+  const { host } = netMessages({ net, slot: 258 });
+  const gateway = Buffer.from([10, 199, 255, 254]);
+  const [, address, , route] = messages(host);
+  assert.ok(address?.bytes.includes(gateway));
+  assert.ok(route?.bytes.includes(Buffer.concat([Buffer.from([8, 0, 7, 0]), gateway])), 'preferred source');
 });
 
 test('where the index goes is marked, aligned as the helper looks for it', () => {

@@ -32,7 +32,7 @@ const IFLA = {
   vethPeer: 1,
 } as const;
 const IFA = { address: 1, local: 2 } as const;
-const RTA = { dst: 1, oif: 4, gateway: 5 } as const;
+const RTA = { dst: 1, oif: 4, gateway: 5, prefSrc: 7 } as const;
 const NDA = { dst: 1, lladdr: 2 } as const;
 const ROUTE = { tableMain: 254, protocolStatic: 4, scopeUniverse: 0, scopeLink: 253, unicast: 1 } as const;
 const NUD_PERMANENT = 0x80;
@@ -69,10 +69,17 @@ export function netMessages(order: Pick<HelperStart, 'net' | 'slot'>): NetMessag
       ...link(net.hostInterface, 0),
       attribute(IFLA.linkinfo, info),
     ),
-    host: Buffer.concat([up(INDEX), neighbour(address, mac(1)), route({ to: address })]),
+    // The gateway's address is the host's on this link, so that a host without any other address reaches its sandboxes,
+    // and none of its other addresses shows inside.
+    host: Buffer.concat([
+      up(INDEX),
+      ownAddress(gateway, ROUTE.scopeLink),
+      neighbour(address, mac(1)),
+      route({ to: address, from: gateway }),
+    ]),
     inside: Buffer.concat([
       up(LOOPBACK_INDEX),
-      ownAddress(address),
+      ownAddress(address, ROUTE.scopeUniverse),
       up(INDEX),
       neighbour(gateway, mac(0)),
       route({ to: gateway }),
@@ -110,8 +117,8 @@ function linkBody(index: number, flags: number): Buffer {
 const up = (index: number) => message(RTM.newLink, 0, linkBody(index, IFF_UP));
 
 /** struct ifaddrmsg */
-function ownAddress(address: Buffer): Buffer {
-  const body = Buffer.from([AF_INET, 32, 0, 0, 0, 0, 0, 0]);
+function ownAddress(address: Buffer, scope: number): Buffer {
+  const body = Buffer.from([AF_INET, 32, 0, scope, 0, 0, 0, 0]);
   body.writeUInt32LE(INDEX, 4);
   return message(RTM.newAddr, CREATE | EXCL, body, attribute(IFA.local, address), attribute(IFA.address, address));
 }
@@ -126,7 +133,7 @@ function neighbour(address: Buffer, mac: Buffer): Buffer {
 }
 
 /** struct rtmsg: to one address on the link, or everything else by a gateway. */
-function route(way: { readonly to: Buffer } | { readonly via: Buffer }): Buffer {
+function route(way: { readonly to: Buffer; readonly from?: Buffer } | { readonly via: Buffer }): Buffer {
   const one = 'to' in way;
   const scope = one ? ROUTE.scopeLink : ROUTE.scopeUniverse;
   const body = Buffer.from([
@@ -144,7 +151,8 @@ function route(way: { readonly to: Buffer } | { readonly via: Buffer }): Buffer 
     0,
   ]);
   const where = one ? attribute(RTA.dst, way.to) : attribute(RTA.gateway, way.via);
-  return message(RTM.newRoute, CREATE | REPLACE, body, where, attribute(RTA.oif, word(INDEX)));
+  const source = one && way.from ? [attribute(RTA.prefSrc, way.from)] : [];
+  return message(RTM.newRoute, CREATE | REPLACE, body, where, attribute(RTA.oif, word(INDEX)), ...source);
 }
 
 function word(value: number): Buffer {

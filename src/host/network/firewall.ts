@@ -16,7 +16,8 @@ export interface FirewallDeps {
 }
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
-const NFT_TIMEOUT_MS = 10_000;
+/** The first load may have to bring kernel modules in. */
+const NFT_TIMEOUT_MS = 30_000;
 
 /**
  * Keeps the table in place. A monitor hears of every change that another tool makes, and the rules are loaded again at once,

@@ -18,6 +18,7 @@ export interface BootOptions {
 const PROLOGUE = `
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8
 mkdir -p /lib/modules && mount --bind /mnt/kernel/lib/modules /lib/modules
+modprobe -a veth nf_tables nft_chain_nat nft_masq nft_ct nft_fib_inet loop
 ip link set lo up
 `;
 const EPILOGUE = `
