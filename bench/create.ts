@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { launchArc } from '../src/testing/launch.ts';
+import { launchArc } from '../test/e2e/lib/launch.ts';
 import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
 import { startDocker } from './peers/docker.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { LAUNCHER } from '../../src/testing/launch.ts';
+import { LAUNCHER } from './lib/launch.ts';
 import { bootAndRun } from './vm/boot.ts';
 import { prepareKernel } from './vm/kernel.ts';
 

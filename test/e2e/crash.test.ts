@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SeededRng } from '../../src/testing/fakes/seeded-rng.ts';
-import { kernelTruth, sandboxesOfAll } from '../../src/testing/kernel-truth.ts';
-import { type LaunchedArc, launchArc } from '../../src/testing/launch.ts';
 import { viaEdge } from './lib/fetch.ts';
+import { kernelTruth, sandboxesOfAll } from './lib/kernel-truth.ts';
+import { type LaunchedArc, launchArc } from './lib/launch.ts';
 import { until } from './lib/until.ts';
 
 /**

@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type LaunchedArc, launchArc, runCommand } from '../../src/testing/launch.ts';
 import { hostOf, viaEdge } from './lib/fetch.ts';
+import { type LaunchedArc, launchArc, runCommand } from './lib/launch.ts';
 import { until } from './lib/until.ts';
 
 /** The whole way with the real launcher on the real kernel. */

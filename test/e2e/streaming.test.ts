@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { after, before, test } from 'node:test';
-import { type LaunchedArc, launchArc } from '../../src/testing/launch.ts';
+import { type LaunchedArc, launchArc } from './lib/launch.ts';
 
 /** Python's http.server in a sandbox, 1 GiB down and 1 GiB up through the edge, at constant memory on every side. */
 const GIB = 1024 ** 3;

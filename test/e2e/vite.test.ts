@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { type LaunchedArc, launchArc } from '../../src/testing/launch.ts';
+import { type LaunchedArc, launchArc } from './lib/launch.ts';
 import { until } from './lib/until.ts';
 
 /**

@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
 import { existsSync, lstatSync, statSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ArcError } from '../../contract/errors.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
+import { removeTree } from '../../kit/remove-tree.ts';
 import type { Builtins } from '../images/create-images.ts';
 import { diskBytes, syncFileSystem } from '../images/layer-store.ts';
 import { planBase } from './base-part.ts';
@@ -101,7 +102,7 @@ class LocalBuiltins implements Builtins {
       await syncFileSystem(work);
       await rename(join(work, 'root'), folder);
     } finally {
-      await rm(work, { recursive: true, force: true });
+      await removeTree(work, this.#root);
     }
     const ms = Math.round(this.#options.clock.monotonic() - since);
     this.#options.logger.info({ part: name, files: plan.entries.size, ms }, 'builtin root was made');
@@ -110,7 +111,7 @@ class LocalBuiltins implements Builtins {
 
   async #prepare(): Promise<void> {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
-    await rm(join(this.#root, 'tmp'), { recursive: true, force: true });
+    await removeTree(join(this.#root, 'tmp'), this.#root);
     await mkdir(join(this.#root, 'tmp'), { mode: 0o700 });
   }
 
@@ -167,7 +168,7 @@ class LocalBuiltins implements Builtins {
       await rename(folder, away);
       bytes += await diskBytes(away);
       layers += 1;
-      await rm(away, { recursive: true, force: true });
+      await removeTree(away, this.#root);
     }
     return { layers, bytes };
   }

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstat, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../kit/clock.ts';
+import { removeTree } from '../../kit/remove-tree.ts';
 import { fileError } from './file-error.ts';
 import { Limiter } from './limiter.ts';
 
@@ -36,7 +37,7 @@ export class LayerStore {
   async prepare(): Promise<void> {
     this.#ready ??= (async () => {
       await mkdir(join(this.#root, 'sha256'), { recursive: true, mode: 0o700 });
-      await rm(join(this.#root, 'tmp'), { recursive: true, force: true });
+      await removeTree(join(this.#root, 'tmp'), this.#root);
       await mkdir(join(this.#root, 'tmp'), { mode: 0o700 });
     })();
     await this.#ready;
@@ -68,7 +69,7 @@ export class LayerStore {
     const path = await mkdtemp(join(this.#root, 'tmp', 'work-')).catch((cause) => {
       throw fileError(cause, 'a layer');
     });
-    return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true, maxRetries: 2 }) };
+    return { path, [Symbol.asyncDispose]: () => removeTree(path, this.#root) };
   }
 
   /** Brings a finished folder in. Somebody else may have been first with the same content; then theirs stays. */
@@ -100,7 +101,7 @@ export class LayerStore {
       await removal;
       bytes += await diskBytes(away);
       layers += 1;
-      await rm(away, { recursive: true, force: true });
+      await removeTree(away, this.#root);
     }
     return { layers, bytes };
   }

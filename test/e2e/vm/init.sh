@@ -1,5 +1,6 @@
 #!/bin/busybox sh
-# First program of the test machine: the host's root, read-only, under a layer in memory; a disk of its own for data; cgroup v2.
+# First program of the test machine: the host's root, read-only, under a layer in memory; a disk of its own for data;
+# cgroup v2.
 b=/bin/busybox
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Client, client } from '../sdk/index.ts';
+import { type Client, client } from '../../../src/sdk/index.ts';
 
 /**
  * A real Arc: the launcher, in a data folder, on ports and an address range of its own, for end-to-end tests and for the
@@ -48,7 +48,7 @@ export interface LaunchOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-export const LAUNCHER = join(dirname(fileURLToPath(import.meta.url)), '../../arc');
+export const LAUNCHER = join(dirname(fileURLToPath(import.meta.url)), '../../../arc');
 const ANY = '127.0.0.1:0';
 const READY_TIMEOUT_MS = 180_000;
 

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { instanceTag } from '../host/network/plan.ts';
+import { instanceTag } from '../../../src/host/network/plan.ts';
 
 /**
  * What the kernel and the disk hold of the sandboxes of one data folder, counted from their own tables and never from
