@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ArcError } from '../contract/errors.ts';
+import { ArcError, ERRORS } from '../contract/errors.ts';
 import { NEEDS, type Need } from '../host/setup/index.ts';
 import { prepareHost } from './host-setup.ts';
 
@@ -33,13 +33,13 @@ const TEST_NEEDS: readonly Need[] = [
 const ROOT = join(import.meta.dirname, '../..');
 const DEFAULT_TESTS = ['src/**/*.test.ts', 'test/**/*.test.ts'];
 
-/** `arc dev test|lint|openapi`: for those who change Arc. */
+/** `arc dev test|lint|reference`: for those who change Arc. */
 export async function dev(argv: readonly string[]): Promise<number> {
   const [what, ...rest] = argv;
   if (what === 'test') return await testAll(rest);
   if (what === 'lint') return await program(join(ROOT, 'node_modules/.bin/biome'), ['check', '.']);
-  if (what === 'openapi') return await writeOpenapi();
-  throw new ArcError('invalid_request', `arc dev ${what ?? ''}: there are \`test\`, \`lint\` and \`openapi\``);
+  if (what === 'reference') return await writeReference();
+  throw new ArcError('invalid_request', `arc dev ${what ?? ''}: there are \`test\`, \`lint\` and \`reference\``);
 }
 
 async function testAll(patterns: readonly string[]): Promise<number> {
@@ -53,9 +53,16 @@ async function testAll(patterns: readonly string[]): Promise<number> {
   return await program(process.execPath, ['--disable-warning=ExperimentalWarning', '--test', ...chosen]);
 }
 
-async function writeOpenapi(): Promise<number> {
-  const { generateOpenapi } = await import('../server/http/index.ts');
-  await writeFile(join(ROOT, 'docs/reference/openapi.json'), `${JSON.stringify(await generateOpenapi(), null, 2)}\n`);
+/** The pages of docs/reference that are made from the code. */
+async function writeReference(): Promise<number> {
+  const { errorsPage, generateOpenapi } = await import('../server/http/index.ts');
+  const { configDocument } = await import('./config/index.ts');
+  const pages = {
+    'openapi.json': `${JSON.stringify(await generateOpenapi(), null, 2)}\n`,
+    'errors.md': errorsPage(ERRORS),
+    'config.md': configDocument(),
+  };
+  for (const [name, text] of Object.entries(pages)) await writeFile(join(ROOT, 'docs/reference', name), text);
   return 0;
 }
 

@@ -12,7 +12,7 @@ test('the checked-in OpenAPI document is the one that the routes make, and the o
   const held: unknown = JSON.parse(
     await readFile(new URL('../../../docs/reference/openapi.json', import.meta.url), 'utf8'),
   );
-  assert.deepEqual(held, made, 'write it again with `./arc dev openapi`');
+  assert.deepEqual(held, made, 'write it again with `./arc dev reference`');
   assert.equal(made.openapi, '3.1.0');
   const h = await startApi();
   await using _ = h;
@@ -38,7 +38,7 @@ test('every schema of the document that is referred to is there, and every opera
 
 test('the page of errors is held equal to the registry', async () => {
   const held = await readFile(new URL('../../../docs/reference/errors.md', import.meta.url), 'utf8');
-  assert.equal(held, errorsPage(ERRORS), 'write it again with `./arc dev openapi`');
+  assert.equal(held, errorsPage(ERRORS), 'write it again with `./arc dev reference`');
 });
 
 test('the readable page loads everything from this server and is bound to that by its policy', async () => {
