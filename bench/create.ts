@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { launchArc } from '../test/e2e/lib/launch.ts';
 import { median, percentile, table } from './lib/figures.ts';
@@ -23,7 +23,11 @@ function numberOf(flag: string, fallback: number): number {
 
 await using arc = await launchArc({ octet: 211 });
 await using docker = await startDocker();
-const binary = await readFile(join(import.meta.dirname, '../native/build/whoami'));
+// The first create of a template builds its root, and with it the binary that Docker gets.
+await arcOnce();
+const builtins = join(arc.dataDir, 'builtins');
+const root = (await readdir(builtins)).find((name) => name.startsWith('whoami-')) ?? '';
+const binary = await readFile(join(builtins, root, 'whoami'));
 await docker.importImage('whoami', [{ path: 'whoami', mode: 0o755, data: binary }]);
 
 async function arcOnce(): Promise<number> {
