@@ -20,6 +20,7 @@ const TEST_NEEDS: readonly Need[] = [
   test('a registry', 'docker-registry', 'docker-registry'),
   test('htpasswd', 'htpasswd', 'apache2-utils'),
   test('umoci', 'umoci', 'umoci'),
+  test('skopeo', 'skopeo', 'skopeo'),
   test('nginx', 'nginx', 'nginx-light'),
   test('Chromium', 'chromium', 'chromium'),
   test('ip', 'ip', 'iproute2'),

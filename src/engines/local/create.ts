@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Agent } from '../../agent/agent.ts';
 import { Slots } from '../../agent/slots.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
+import { missingCapability } from '../../domain/missing-capability.ts';
 import { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
@@ -14,14 +15,7 @@ import { resolversFor } from '../../host/network/resolvers.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
-import {
-  FLAVOURS,
-  missingCapability,
-  type NodeParts,
-  OciRuntime,
-  probeLevel,
-  Records,
-} from '../../runtimes/oci/index.ts';
+import { FLAVOURS, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
 
 /** Absolute paths of the programs of this machine; what is not installed is left out. */

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ResolvedSpec } from '../../contract/spec.ts';
+import { clean, missingCapability } from '../../domain/missing-capability.ts';
 import { RuntimeFailed } from '../../host/helper/port.ts';
-import { clean, execFailure, missingCapability, startFailure } from './failures.ts';
+import { execFailure, startFailure } from './failures.ts';
 
 const spec = { command: ['serve'], capabilities: [], limits: { memoryBytes: 4 << 20 } } as unknown as ResolvedSpec;
 const failed = (output: string, oom = false) => new RuntimeFailed('the runtime ended with exit code 1', 1, output, oom);

@@ -1,5 +1,4 @@
 export type { NodeParts, OciDeps } from './deps.ts';
-export { missingCapability } from './failures.ts';
 export { FLAVOURS } from './flavours.ts';
 export { type ProbeParts, probeLevel } from './probe.ts';
 export { Records } from './record.ts';

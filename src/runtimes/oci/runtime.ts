@@ -1,6 +1,7 @@
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { ArcError } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
+import { clean } from '../../domain/missing-capability.ts';
 import type {
   ExecInfo,
   ExecOrder,
@@ -18,7 +19,7 @@ import { readTraffic } from '../../host/network/traffic.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import type { OciDeps } from './deps.ts';
-import { clean, execFailure, startFailure } from './failures.ts';
+import { execFailure, startFailure } from './failures.ts';
 import { guestProcesses } from './guest-processes.ts';
 import { guestRuns } from './guest-start.ts';
 import { writeNames } from './names.ts';

@@ -22,8 +22,9 @@ export async function untilReady(core: Core, row: SandboxRow, job: Job): Promise
     } catch (error) {
       signal.throwIfAborted();
       last = asArcError(error);
-      // What can not be answered otherwise by trying again, such as a check command that is not there.
-      if (!last.retryable) throw last;
+      // What can not be answered otherwise by trying again, such as a check command that is not there. That it is not
+      // running is news of its end, which comes with the reason in a moment.
+      if (!last.retryable && last.code !== 'wrong_state') throw last;
     }
     await clock.sleep(Math.min(wait, Math.max(0, left)), signal);
   }

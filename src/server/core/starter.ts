@@ -2,6 +2,7 @@ import { ArcError, asArcError, type ErrorCode } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
 import type { Reason } from '../../contract/states.ts';
 import { isPending, transition } from '../../domain/lifecycle.ts';
+import { missingCapability } from '../../domain/missing-capability.ts';
 import type { Placement } from '../../engines/engine.ts';
 import type { Core } from './context.ts';
 import type { Ending } from './ending.ts';
@@ -169,17 +170,25 @@ export class Starter {
     const error = asArcError(thrown, 'start_failed');
     const early = job.exit && error.code !== 'disk_full' ? job.exit : undefined;
     const said = await lastWords(this.#core, found.row, error.code === 'not_ready' || early !== undefined);
-    const detail = early ? `its program ended before it was ready (${howItEnded(early)})` : error.message;
+    const advised = missingCapability(said, found.row.spec) ?? early?.note;
+    const why = early ? `its program ended before it was ready (${howItEnded(early)})` : error.message;
+    const detail = advised === undefined ? why : `${why}; ${typeof advised === 'string' ? advised : advised.message}`;
     const cause = {
       reason: early ? (early.oom ? 'oom' : 'exit') : reasonOf(error.code),
       detail: `${detail}${said}`,
     } as const;
-    const told = early
-      ? new ArcError(early.oom ? 'memory_too_small' : 'start_failed', cause.detail, { cause: error })
-      : new ArcError(error.code, cause.detail, { cause: error, extra: error.extra, hint: error.hint });
+    const told = toldOf(error, cause.detail, early, advised instanceof ArcError ? advised : undefined);
     this.#core.logger.info({ sandbox: found.row.id, code: told.code, error }, 'a sandbox could not be started');
     await this.#ending.fail(found, cause, told, early);
   }
+}
+
+/** What the caller is told: the nearest cause that can be mended, with all that is known in its words. */
+function toldOf(error: ArcError, detail: string, early: Exit | undefined, advised: ArcError | undefined): ArcError {
+  if (early?.oom) return new ArcError('memory_too_small', detail, { cause: error });
+  if (advised) return new ArcError(advised.code, detail, { cause: error, extra: advised.extra, hint: advised.hint });
+  if (early) return new ArcError('start_failed', detail, { cause: error });
+  return new ArcError(error.code, detail, { cause: error, extra: error.extra, hint: error.hint });
 }
 
 function reasonOf(code: ErrorCode): Reason {

@@ -28,11 +28,14 @@ export interface KernelTruth {
   readonly runtimes: readonly string[];
 }
 
-/** @param ignore ids of others that were there before */
-export function kernelTruth(dataDir: string, ignore: ReadonlySet<string> = new Set()): KernelTruth {
+/**
+ * @param known every id that this Arc ever gave out: cgroups carry no other mark of whose they are, and the row is
+ *   written before anything is made. Ids with a folder are added to them.
+ */
+export function kernelTruth(dataDir: string, known: ReadonlySet<string> = new Set()): KernelTruth {
   const tag = instanceTag(dataDir);
   const interfaces = list('/sys/class/net').filter((name) => new RegExp(`^arc[np]${tag}`).test(name));
-  const groups = cgroupFolders(ignore);
+  const groups = cgroupFolders(new Set([...known, ...list(join(dataDir, 'sandboxes'))]));
   const processes = new Map<string, readonly string[]>();
   for (const [id, folders] of groups) processes.set(id, [...new Set(folders.flatMap((folder) => pidsOf(folder)))]);
   const all = list('/proc').filter((name) => /^[0-9]+$/.test(name));
@@ -56,17 +59,12 @@ export function kernelTruth(dataDir: string, ignore: ReadonlySet<string> = new S
   };
 }
 
-/** Ids of every Arc on this machine: what to ignore later. */
-export function sandboxesOfAll(): ReadonlySet<string> {
-  return new Set(cgroupFolders(new Set()).keys());
-}
-
-function cgroupFolders(ignore: ReadonlySet<string>): Map<string, string[]> {
+function cgroupFolders(ours: ReadonlySet<string>): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const roots = ['/sys/fs/cgroup', ...list('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
   for (const root of roots) {
     for (const id of list(`${root}/arc`)) {
-      if (!id.startsWith('sb-') || ignore.has(id)) continue;
+      if (!ours.has(id)) continue;
       found.set(id, [...(found.get(id) ?? []), `${root}/arc/${id}`]);
     }
   }

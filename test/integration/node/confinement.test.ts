@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
-import { missingCapability } from '../../../src/runtimes/oci/index.ts';
+import { missingCapability } from '../../../src/domain/missing-capability.ts';
 import { mountsFor } from '../../../src/runtimes/oci/mounts.ts';
 import { MASKED_PATHS, READONLY_PATHS } from '../../../src/runtimes/oci/paths.ts';
 import type { OciRuntime } from '../../../src/runtimes/oci/runtime.ts';
