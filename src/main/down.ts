@@ -1,4 +1,5 @@
 import { ArcError } from '../contract/errors.ts';
+import { removeCgroupRoots } from '../host/cgroups/remove-roots.ts';
 import { instanceTag } from '../host/network/plan.ts';
 import { finder } from '../host/setup/index.ts';
 import { realClock, realRng } from '../kit/real.ts';
@@ -36,6 +37,7 @@ export async function down(argv: readonly string[]): Promise<number> {
   if (left === 0) {
     await quitHelper(config.dataDir);
     await removeRules(config.dataDir);
+    await removeCgroupRoots();
   }
   write(
     { event: 'down', stopped: server !== undefined, removed, sandboxes: left },
