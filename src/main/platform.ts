@@ -6,8 +6,10 @@ import { createLocalEngine, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
 import { builtinTemplates } from '../host/builtins/templates.ts';
 import { buildHelper } from '../host/helper/build.ts';
+import type { NodeHelper } from '../host/helper/port.ts';
 import { superviseHelper } from '../host/helper/supervise.ts';
 import { createImages } from '../host/images/create-images.ts';
+import type { Images } from '../host/images.ts';
 import { JournalLogs } from '../host/journal/logs.ts';
 import { finder } from '../host/setup/index.ts';
 import { realBootClock } from '../kit/boot.ts';
@@ -49,18 +51,16 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
   const undo = new CleanupStack();
   try {
     const { dataDir } = config;
-    const store = crashable('store', new SqliteStore({ path: join(dataDir, 'arc.db') }), crashAt);
+    let helperPid = (): number | undefined => undefined;
+    const trap = <T extends object>(name: string, port: T) => crashable(name, port, crashAt, () => helperPid());
+    const store = trap('store', new SqliteStore({ path: join(dataDir, 'arc.db') }));
     await undo.add('store', () => store.close());
     const supervised = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
-    const helper = crashable('helper', supervised, crashAt);
+    helperPid = () => supervised.pid;
+    const helper = trap('helper', supervised);
     await undo.add('helper connection', () => helper[Symbol.asyncDispose]());
 
-    const builtins = createBuiltins({
-      ...{ dataDir, logger, clock, node: process.execPath },
-      whoami: { source: join(ROOT, 'native/whoami.c'), binary: join(ROOT, 'native/build/whoami') },
-      notes: join(ROOT, 'examples/vulnerable-notes'),
-    });
-    const images = createImages({ dataDir, logger, clock, helper, builtins });
+    const images = imagesOf(dataDir, logger, helper);
     const node = await createLocalEngine({
       ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
       node: hostname(),
@@ -77,8 +77,8 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const plane = createControlPlane({
       ...{
         store,
-        engine: crashable('engine', node.engine, crashAt),
-        router: crashable('router', edge.router, crashAt),
+        engine: trap('engine', node.engine),
+        router: trap('router', edge.router),
       },
       ...{ images, clock, rng, logger },
       boot: realBootClock(),
@@ -127,6 +127,15 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.run().catch((cause) => logger.error({ error: cause }, 'not all could be undone after a failed start'));
     throw error;
   }
+}
+
+function imagesOf(dataDir: string, logger: Logger, helper: NodeHelper): Images {
+  const builtins = createBuiltins({
+    ...{ dataDir, logger, clock, node: process.execPath },
+    whoami: { source: join(ROOT, 'native/whoami.c'), binary: join(ROOT, 'native/build/whoami') },
+    notes: join(ROOT, 'examples/vulnerable-notes'),
+  });
+  return createImages({ dataDir, logger, clock, helper, builtins });
 }
 
 type LevelTeller = {

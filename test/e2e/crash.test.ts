@@ -76,6 +76,31 @@ for (const step of REMOVE_STEPS) {
   });
 }
 
+/** Moments in the helper's own work: its record, the namespaces, the mounts, the runtime; what ends, and in which order. */
+const HELPER_STEPS = [
+  ...['before', 'during1', 'during5', 'during10', 'during20', 'during40', 'after'].map(
+    (when) => `helper.start:${when}`,
+  ),
+  ...['before', 'during1', 'during5', 'during10', 'during20', 'after'].map((when) => `helper.destroy:${when}`),
+];
+
+for (const victim of ['helper', 'both'] as const) {
+  for (const step of HELPER_STEPS) {
+    test(`${victim} killed at ${step}: the bystander runs on, and kernel and Arc agree`, async () => {
+      const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+      const other = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+      await restartWith({ ARC_TEST_CRASH_AT: `${victim}!${step}` });
+      const work = step.startsWith('helper.start')
+        ? arc.client.sandboxes.create({ template: 'whoami' })
+        : arc.client.sandboxes.remove(other);
+      await work.catch(() => {});
+      if (victim === 'both') await recovered();
+      assert.equal((await settled()).has(bystander), true);
+      await removeAll();
+    });
+  }
+}
+
 test(`killed ${RANDOM_KILLS} times at random, server, helper or both: none lost, none left (seed ${SEED})`, async () => {
   const rng = new SeededRng(SEED);
   const random = () => rng.float();
