@@ -1,3 +1,4 @@
+import { ArcError } from '../contract/errors.ts';
 import type { FileEntry } from '../contract/schemas/exec.ts';
 import type { Context } from './context.ts';
 
@@ -55,7 +56,12 @@ export class Files {
   async resolve(
     path: string,
   ): Promise<{ readonly type: FileEntry['type']; readonly size: number; readonly mode: number }> {
-    const response = await this.#context.http.send('HEAD', this.#path, { query: { path } });
+    const response = await this.#context.http.send('HEAD', this.#path, { query: { path } }).catch(async (error) => {
+      // An answer to HEAD has no body to say why: what can be said of the path itself says it better.
+      const { type } = await this.stat(path);
+      if (type !== 'symlink') throw error;
+      throw new ArcError('file_refused', `${path} is a link that leads nowhere inside the sandbox`, { cause: error });
+    });
     await response.cancel();
     return {
       type: (response.header('arc-file-type') ?? 'other') as FileEntry['type'],

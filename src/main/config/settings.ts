@@ -238,5 +238,6 @@ export const CLIENT_VARIABLES: readonly OtherVariable[] = [
 /** Variables that only tests set. */
 export const TEST_VARIABLES: readonly OtherVariable[] = [
   { name: 'ARC_TEST_CRASH_AT', doc: 'The name of the step at which the crash test kills the server.' },
+  { name: 'ARC_TEST_KILLS', doc: 'How often the crash test kills at random.' },
   { name: 'ARC_TEST_SEED', doc: 'The seed that a randomised test begins with, so that a failure can be replayed.' },
 ];

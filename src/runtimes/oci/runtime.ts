@@ -12,6 +12,7 @@ import type {
   RawStats,
   Target,
 } from '../../engines/engine.ts';
+import { readLayerUse } from '../../host/cgroups/layer-use.ts';
 import { processList, readProc } from '../../host/cgroups/processes.ts';
 import { readPids, readUsage } from '../../host/cgroups/usage.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
@@ -166,11 +167,13 @@ export class OciRuntime implements Runtime {
   /** Without what only the log's keeper knows: `logBytes` and `logDropped` are filled in by the agent. */
   async stats(handle: Handle): Promise<RawStats> {
     const { record } = await this.#held(handle);
-    const [usage, traffic] = await Promise.all([
+    const [usage, traffic, diskBytes] = await Promise.all([
       readUsage(this.#deps.helper.cgroupPaths(handle.id)),
       readTraffic(record.hostInterface),
+      readLayerUse(handle.pid),
     ]);
-    return { ...usage, ...traffic, logBytes: 0, logDropped: 0 };
+    const disk = diskBytes === undefined ? {} : { diskBytes };
+    return { ...usage, ...traffic, ...disk, logBytes: 0, logDropped: 0 };
   }
 
   async processes(handle: Handle): Promise<readonly ProcessInfo[]> {
