@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { realRng } from '../../src/kit/real.ts';
 import { Actions } from './actions.ts';
 import { Invariants } from './invariants.ts';
 import { World } from './world.ts';
 
+/** The same way in every run of the suite, so that a red one is somebody's change; other seeds are for looking further. */
+const SEED = 20_261_124;
 const STEPS = Number(process.env.ARC_SIM_STEPS ?? 20_000);
 /** Steps between two times at which everything comes to rest. */
 const REST_EVERY = 400;
@@ -12,7 +13,7 @@ const REST_EVERY = 400;
 const SHOWN_STEPS = 30;
 
 it(`the control plane keeps its promises over ${STEPS} steps of good and bad luck`, async (t) => {
-  const seed = Number(process.env.ARC_SIM_SEED ?? Math.floor(realRng.float() * 2 ** 31));
+  const seed = Number(process.env.ARC_SIM_SEED ?? SEED);
   t.diagnostic(`ARC_SIM_SEED=${seed}`);
   const world = new World(seed);
   const actions = new Actions(world);

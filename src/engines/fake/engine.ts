@@ -133,12 +133,24 @@ export class FakeEngine implements Engine {
   }
 
   async destroy(target: Target): Promise<void> {
-    await this.#act(this.plan.destroy(target), `destroy of ${target.id}`, () => {
+    const fate = this.plan.destroy(target);
+    this.#killFirst(target, fate);
+    await this.#act(fate, `destroy of ${target.id}`, () => {
       const upTo = Math.max(target.incarnation, this.#destroyed.get(target.id) ?? 0);
       this.#destroyed.set(target.id, upTo);
       const box = this.#boxes.get(target.id);
       if (box && box.incarnation <= target.incarnation) this.#drop(box);
     });
+  }
+
+  /**
+   * As on a real node: what is asked to go is killed at once and gone a while later, whoever asked being there or not.
+   * A control plane that starts meanwhile must not take it for running.
+   */
+  #killFirst(target: Target, fate: Fate): void {
+    const box = this.#boxes.get(target.id);
+    if (!box || box.incarnation > target.incarnation || box.phase !== 'running') return;
+    if (fate.outcome === 'ok' || fate.outcome === 'lost-reply') box.phase = 'partial';
   }
 
   async list(): Promise<readonly Held[]> {
