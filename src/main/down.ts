@@ -1,13 +1,8 @@
 import { ArcError } from '../contract/errors.ts';
-import { removeCgroupRoots } from '../host/cgroups/remove-roots.ts';
-import { instanceTag } from '../host/network/plan.ts';
-import { finder } from '../host/setup/index.ts';
 import { realClock, realRng } from '../kit/real.ts';
-import { runProgram } from '../kit/run.ts';
 import { client } from '../sdk/index.ts';
 import { adminKey } from './admin-key.ts';
-import { searchPath } from './host-setup.ts';
-import { reachHelper } from './reach-helper.ts';
+import { helperHolds, leaveNothing } from './leave-nothing.ts';
 import { processStart, runningServer, type ServerFile } from './server-file.ts';
 import { readConfig } from './up.ts';
 
@@ -33,25 +28,12 @@ export async function down(argv: readonly string[]): Promise<number> {
   }
   const removed = server !== undefined && all ? await removeAll(server, config.dataDir) : 0;
   if (server !== undefined) await stopServer(server);
-  const left = await helperHolds(config.dataDir);
-  if (left === 0) {
-    await quitHelper(config.dataDir);
-    await removeRules(config.dataDir);
-    await removeCgroupRoots();
-  }
+  const left = await leaveNothing(config.dataDir);
   write(
     { event: 'down', stopped: server !== undefined, removed, sandboxes: left },
     `${server === undefined ? 'no server was running' : 'stopped'}${removed > 0 ? `, ${removed} sandboxes removed` : ''}; ${left} sandboxes stay`,
   );
   return 0;
-}
-
-/** Without a sandbox and without a server there is nobody left for the firewall table to hold back. */
-async function removeRules(dataDir: string): Promise<void> {
-  const nft = finder(searchPath()).find('nft');
-  if (nft === undefined) return;
-  const argv = [nft, 'delete', 'table', 'inet', `arc_${instanceTag(dataDir)}`];
-  await runProgram(argv, { env: {}, timeoutMs: END_MS_MAX });
 }
 
 async function removeAll(server: ServerFile, dataDir: string): Promise<number> {
@@ -82,26 +64,4 @@ async function stopServer(server: ServerFile): Promise<void> {
     if (realClock.monotonic() > deadline) process.kill(server.pid, 'SIGKILL');
     await realClock.sleep(POLL_MS);
   }
-}
-
-/** How many sandboxes the running helper holds; 0 where none runs. */
-async function helperHolds(dataDir: string): Promise<number> {
-  const helper = await reachHelper(dataDir);
-  if (helper === undefined) return 0;
-  try {
-    return (await helper.list()).length;
-  } finally {
-    await helper[Symbol.asyncDispose]();
-  }
-}
-
-async function quitHelper(dataDir: string): Promise<void> {
-  const helper = await reachHelper(dataDir);
-  if (helper === undefined) return;
-  const pid = helper.pid;
-  await helper.quit();
-  await helper[Symbol.asyncDispose]();
-  if (pid === undefined) return;
-  const deadline = realClock.monotonic() + END_MS_MAX;
-  while (processStart(pid) !== undefined && realClock.monotonic() < deadline) await realClock.sleep(POLL_MS);
 }

@@ -9,6 +9,7 @@ import { parseCrashPoint } from './crash-at.ts';
 import { lockDataDir } from './data-lock.ts';
 import { startDetached } from './detach.ts';
 import { prepareHost } from './host-setup.ts';
+import { leaveNothing } from './leave-nothing.ts';
 import { pinoLogger } from './pino-logger.ts';
 import { startPlatform } from './platform.ts';
 import { processStart, removeServerFile, runningServer, writeServerFile } from './server-file.ts';
@@ -74,6 +75,10 @@ async function serve(config: Config, announce: Announce, began: number): Promise
     secret,
     crashAt: parseCrashPoint(process.env.ARC_TEST_CRASH_AT),
     say: (line) => announce.step(line),
+  }).catch(async (error) => {
+    // A start that failed, such as on a port that is taken, leaves nothing behind but what ran before it.
+    await leaveNothing(config.dataDir).catch((cause) => logger.warn({ error: cause }, 'not all could be taken away'));
+    throw error;
   });
   try {
     const { api, edge } = platform;
