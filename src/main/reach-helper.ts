@@ -1,6 +1,6 @@
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { HelperClient } from '../host/helper/client.ts';
+import { answers } from '../host/helper/supervise.ts';
 import { silentLogger } from '../kit/logger.ts';
 import { realClock } from '../kit/real.ts';
 
@@ -11,15 +11,4 @@ export async function reachHelper(dataDir: string): Promise<HelperClient | undef
   const helper = new HelperClient({ socket, clock: realClock, logger: silentLogger, ensure: async () => {} });
   await helper.connect();
   return helper;
-}
-
-function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(socket);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
 }

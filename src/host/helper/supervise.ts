@@ -46,7 +46,8 @@ export async function superviseHelper(options: SuperviseOptions): Promise<Helper
   }
 }
 
-function answers(socket: string): Promise<boolean> {
+/** Does anybody listen there? */
+export function answers(socket: string): Promise<boolean> {
   return new Promise((resolve) => {
     const probe = connect(socket);
     probe.once('connect', () => {
