@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { hostOf, viaEdge } from './lib/fetch.ts';
+import { kernelTruth } from './lib/kernel-truth.ts';
 import { type LaunchedArc, launchArc, runCommand } from './lib/launch.ts';
 import { until } from './lib/until.ts';
 
@@ -199,6 +200,19 @@ test('a program that ends is stopped with its exit code, one out of memory says 
   });
   assert.equal(killed.reason, 'oom');
   assert.equal(killed.exit?.oom, true);
+});
+
+test('a server whose port is taken says so and leaves no helper behind', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'arc-taken-'));
+  try {
+    const addresses = ['--api', new URL(arc.api).host, '--edge', '127.0.0.1:0', '--network-range', '10.206.0.0/16'];
+    const refused = await runCommand(['up', '--data-dir', dataDir, ...addresses], {});
+    assert.notEqual(refused.code, 0);
+    assert.match(refused.stderr, /port_in_use/);
+    assert.deepEqual(kernelTruth(dataDir).helpers, []);
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
 });
 
 async function firstLog(id: string) {
