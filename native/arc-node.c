@@ -64,11 +64,11 @@ static int bring_up(const char *lock, const char *socket_path) {
   return watch(&listener, fd, EPOLLIN, on_accept, NULL), 0;
 }
 int main(int argc, char **argv) {
-  if (argc < 4 || *argv[1] != '/' || *argv[2] != '/' || *argv[3] != '/')
-    return fprintf(stderr, "usage: arc-node DATA SOCKET LOCK [v1=DIR|v2=DIR]\n"), EXIT_USAGE;
-  data_dir = argv[1];
+  if (argc < 5 || *argv[1] != '/' || *argv[2] != '/' || *argv[3] != '/' || !*argv[4] || strpbrk(argv[4], "/%."))
+    return fprintf(stderr, "usage: arc-node DATA SOCKET LOCK GROUP [v1=DIR|v2=DIR]\n"), EXIT_USAGE;
+  data_dir = argv[1], group = argv[4];
   setsid(), syscall(SYS_close_range, 3, ~0u, 0); /* it outlives who started it, and holds nothing of it */
-  prepare(argv[4]); int code = bring_up(argv[3], argv[2]); if (!code) loop();
+  prepare(argv[5]); int code = bring_up(argv[3], argv[2]); if (!code) loop();
   for (struct job *j = jobs; j; j = j->next) kill(j->pid, SIGKILL);
   return code;
 }

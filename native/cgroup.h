@@ -1,9 +1,10 @@
 /* Cgroups of both kinds: v1 hierarchies, each where it is mounted, v2, and hybrid, where v2 holds no controller but can
- * still kill a whole group at once. Sandboxes are at `arc/ID` in every one; nothing that isn't ours is moved. */
+ * still kill a whole group at once. Sandboxes are at `GROUP/ID` in every one; nothing that isn't ours is moved. */
 enum { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8, FREEZER = 16, UNIFIED = 32 };
 #define ALL_OF_V2 (UNIFIED | MEMORY | CPU | CPUACCT | PIDS)
 static struct hierarchy { int fd; unsigned has; char path[PATH_MAX]; } hiers[8];
 static int nhiers, cgroup_version, create; /* `create`: a test's tree of plain files */
+static const char *group; /* the folder of this data folder's sandboxes */
 static char cgroup_unified[PATH_MAX]; static bool cgroup_hybrid; /* v1 is mounted, perhaps beside v2 */
 static const struct { const char *name; unsigned bit; } CONTROLLERS[] = {
   {"memory", MEMORY}, {"cpu", CPU}, {"cpuacct", CPUACCT}, {"pids", PIDS}, {"freezer", FREEZER}};
@@ -38,7 +39,7 @@ static void cgroup_find(const char *override) {
 }
 static int set(const char *id, unsigned bit, const char *file, const char *value) {
   struct hierarchy *h = holding(bit); if (!h) return errno = ENOENT, -1;
-  return write_file(h->fd, str("arc/%s/%s", id, file), value, strlen(value), create);
+  return write_file(h->fd, str("%s/%s/%s", group, id, file), value, strlen(value), create);
 }
 /* Of an order: `FILE=VALUE`, each for the hierarchy of its controller; after `?` where the kernel has such a file. */
 static int limits(const char *id, const struct msg *o) {
@@ -57,14 +58,14 @@ static int limits(const char *id, const struct msg *o) {
   return all ? 0 : fail("invalid_request", "memory, cpu and pids must have limits");
 }
 static int cgroup_pids(int fd, const char *id, pid_t *out, int max) {
-  int n = 0, procs = openat(fd, str("arc/%s/cgroup.procs", id), O_RDONLY | O_CLOEXEC);
+  int n = 0, procs = openat(fd, str("%s/%s/cgroup.procs", group, id), O_RDONLY | O_CLOEXEC);
   FILE *f = procs < 0 ? NULL : fdopen(procs, "r");
   for (int pid; f && n < max && fscanf(f, "%d", &pid) == 1;) if (pid > 1 && kill(pid, 0) == 0) out[n++] = pid;
   f ? fclose(f) : 0; return n;
 }
 /* Is it in there? A pid that the sandbox's side wrote down may be any. */
 static bool cgroup_holds(const char *id, pid_t pid) {
-  char *line = str("/arc/%s\n", id), all[8192];
+  char *line = str("/%s/%s\n", group, id), all[8192];
   return create || (read_file(AT_FDCWD, str("/proc/%d/cgroup", pid), all, sizeof all) > 0 && strstr(all, line));
 }
 static void backoff(unsigned *us) { usleep(*us), *us = *us < 16000 ? *us * 2 : *us; }
@@ -85,8 +86,8 @@ static int cgroup_remove(const char *id, int ms) {
   for (unsigned us = 200;; backoff(&us)) {
     int failed = 0;
     for (int i = 0; i < nhiers; i++)
-      if (create ? remove_tree(hiers[i].fd, str("arc/%s", id), 4)
-                 : unlinkat(hiers[i].fd, str("arc/%s", id), AT_REMOVEDIR) && errno != ENOENT) failed = errno;
+      if (create ? remove_tree(hiers[i].fd, str("%s/%s", group, id), 4)
+                 : unlinkat(hiers[i].fd, str("%s/%s", group, id), AT_REMOVEDIR) && errno != ENOENT) failed = errno;
     if (!failed) return 0;
     if (mono_ms() >= until) return errno = failed, fail_errno("removing the cgroup");
   }
@@ -99,9 +100,9 @@ static int cgroup_make(const char *id, const struct msg *o) {
   for (int i = 0; i < nhiers; i++) {
     int fd = hiers[i].fd; bool v2 = cgroup_version == 2 && hiers[i].has & UNIFIED;
     if ((v2 && write_file(fd, "cgroup.subtree_control", on, sizeof on - 1, create)) ||
-        (mkdirat(fd, "arc", 0755) && errno != EEXIST) ||
-        (v2 && write_file(fd, "arc/cgroup.subtree_control", on, sizeof on - 1, create)) ||
-        mkdirat(fd, str("arc/%s", id), 0755)) return fail_errno("making the cgroup");
+        (mkdirat(fd, group, 0755) && errno != EEXIST) ||
+        (v2 && write_file(fd, str("%s/cgroup.subtree_control", group), on, sizeof on - 1, create)) ||
+        mkdirat(fd, str("%s/%s", group, id), 0755)) return fail_errno("making the cgroup");
   }
   return limits(id, o);
 }
@@ -109,12 +110,12 @@ static int cgroup_make(const char *id, const struct msg *o) {
 static int cgroup_join(const char *id) {
   char *pid = str("%d", getpid());
   for (int i = 0; i < nhiers; i++)
-    if (write_file(hiers[i].fd, str("arc/%s/cgroup.procs", id), pid, strlen(pid), create))
+    if (write_file(hiers[i].fd, str("%s/%s/cgroup.procs", group, id), pid, strlen(pid), create))
       return fail_errno("cgroup.procs");
   return 0;
 }
 static uint64_t cgroup_ooms(const char *id) { /* How often the kernel killed in this group for memory. */
-  char all[1024], *at, *file = str("arc/%s/%s", id, cgroup_version == 2 ? "memory.events" : "memory.oom_control");
+  char all[1024], *at, *file = str("%s/%s/%s", group, id, cgroup_version == 2 ? "memory.events" : "memory.oom_control");
   struct hierarchy *h = holding(MEMORY);
   if (!h || read_file(h->fd, file, all, sizeof all) <= 0 || !(at = strstr(all, "oom_kill "))) return 0;
   return strtoull(at + 9, NULL, 10);

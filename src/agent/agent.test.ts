@@ -39,7 +39,12 @@ async function node(t: TestContext, changes: Partial<AgentDeps> = {}) {
   const build = async (): Promise<Agent> => {
     const runtime = new OciRuntime(
       {
-        ...{ helper, plan: networkPlan('10.0.0.0/16', dir, 1500), admit: async () => {}, records: new Records() },
+        ...{
+          helper,
+          plan: networkPlan('10.0.0.0/16', dir, 1500, (slot) => 0x1000_0000 + slot * 65_536),
+          admit: async () => {},
+          records: new Records(),
+        },
         blanks: new Blanks({ dir, mkfs: '/nowhere', run: () => Promise.reject(new Error('not run')) }),
         ...{ sandboxesDir: dir, rootMount: dir, resolvers: [], limits: { openFilesMax: 64 }, arch: 'x64' },
         run: () => Promise.reject(new Error('not run')),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ArcError } from '../contract/errors.ts';
-import { Slots } from './slots.ts';
+import { type GrowingIds, Slots } from './slots.ts';
 
 test('a slot that was given back is taken again only after all others', () => {
   const slots = new Slots(4);
@@ -33,4 +33,34 @@ test('a number that is no slot claims nothing', () => {
   slots.claim(0);
   slots.claim(3);
   assert.equal(slots.taken, 0);
+});
+
+/** Ids for `step` more slots with each growth, until there are `most`. */
+function idsOf(step: number, most: number): GrowingIds {
+  let slots = step;
+  return {
+    get slots() {
+      return slots;
+    },
+    grow: () => {
+      if (slots >= most) throw new ArcError('at_capacity', 'no ids are left');
+      slots += step;
+    },
+  };
+}
+
+test('with half of the ids taken more are asked for, so that a slot is left alone for a while', () => {
+  const slots = new Slots(100, idsOf(4, 8));
+  const first = slots.take();
+  slots.give(first);
+  assert.deepEqual([slots.take(), slots.take(), slots.take(), slots.take()], [2, 3, 4, 5]);
+  assert.deepEqual([slots.take(), slots.take(), slots.take(), slots.take()], [6, 7, 8, 1]);
+  assert.throws(() => slots.take(), /no ids are left/);
+});
+
+test('a few that come and go need no more ids than the first', () => {
+  const ids = idsOf(4, 100);
+  const slots = new Slots(100, ids);
+  for (let round = 0; round < 50; round++) slots.give(slots.take());
+  assert.equal(ids.slots, 4);
 });

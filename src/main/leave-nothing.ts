@@ -1,6 +1,8 @@
 import { removeCgroupRoots } from '../host/cgroups/remove-roots.ts';
 import { instanceTag } from '../host/network/plan.ts';
 import { finder } from '../host/setup/index.ts';
+import { releaseRegions } from '../host/uids/regions.ts';
+import { HOST_REGISTRY } from '../host/uids/registry.ts';
 import { realClock } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
 import { searchPath } from './host-setup.ts';
@@ -10,13 +12,14 @@ import { processStart } from './server-file.ts';
 const END_MS_MAX = 20_000;
 const POLL_MS = 20;
 
-/** With no sandbox left to look after, helper, firewall table and cgroup folders go too. Gives how many are left. */
+/** With no sandbox left to look after, helper, firewall table, cgroup folders and host ids go too. Gives how many are left. */
 export async function leaveNothing(dataDir: string): Promise<number> {
   const left = await helperHolds(dataDir);
   if (left > 0) return left;
   await quitHelper(dataDir);
   await removeRules(dataDir);
-  await removeCgroupRoots();
+  await removeCgroupRoots(dataDir);
+  releaseRegions(dataDir, HOST_REGISTRY);
   return 0;
 }
 

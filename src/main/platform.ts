@@ -12,6 +12,7 @@ import { createImages } from '../host/images/create-images.ts';
 import type { Images } from '../host/images.ts';
 import { JournalLogs } from '../host/journal/logs.ts';
 import { finder } from '../host/setup/index.ts';
+import { HOST_REGISTRY } from '../host/uids/registry.ts';
 import { realBootClock } from '../kit/boot.ts';
 import { CleanupStack } from '../kit/cleanup.ts';
 import type { Logger } from '../kit/logger.ts';
@@ -65,6 +66,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
       node: hostname(),
       networkRange: config.networkRange.text,
+      uidRegistry: HOST_REGISTRY,
       programs: programs(),
       logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
     });

@@ -40,14 +40,12 @@ const REMOVE_STEPS = [
 ];
 
 let arc: LaunchedArc;
-/** Every id that was seen, whatever became of it. */
-const known = new Set<string>();
 before(async () => {
   arc = await launchArc({ octet: 204 });
 });
 after(async () => {
   await arc[Symbol.asyncDispose]();
-  const left = kernelTruth(arc.dataDir, known);
+  const left = kernelTruth(arc.dataDir);
   assert.deepEqual([left.cgroups, left.interfaces, left.loops, left.mounts, left.helpers], [[], [], 0, 0, []]);
 });
 
@@ -167,7 +165,7 @@ async function settled(): Promise<ReadonlySet<string>> {
         else if (state !== 'removed' && state !== 'failed') return undefined;
       }
       const ids = [...running].sort();
-      const truth = kernelTruth(arc.dataDir, known);
+      const truth = kernelTruth(arc.dataDir);
       const found = {
         ...{ folders: truth.folders, cgroups: truth.cgroups, alive: truth.alive, runtimes: truth.runtimes },
         ...{ interfaces: truth.interfaces.length, routes: truth.routes, loops: truth.loops, mounts: truth.mounts },

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { cgroupRoot } from '../../src/host/cgroups/root.ts';
 import { buildHelper } from '../../src/host/helper/build.ts';
 import type { HelperClient } from '../../src/host/helper/client.ts';
 import { type HelperExec, type HelperStart, NS_NET_PATH, NS_USER_PATH } from '../../src/host/helper/port.ts';
@@ -245,7 +246,6 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
 
 interface Truth {
   readonly links: readonly string[];
-  readonly cgroups: readonly string[];
   readonly mounts: readonly string[];
 }
 
@@ -255,11 +255,6 @@ const CGROUPS = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer', 'unified', '.'];
 function kernelTruth(): Truth {
   return {
     links: names('/sys/class/net').filter((name) => name.startsWith('arct')),
-    cgroups: CGROUPS.flatMap((controller) =>
-      names(`/sys/fs/cgroup/${controller}/arc`)
-        .filter((name) => name.startsWith('sb-test'))
-        .map((name) => `${controller}/${name}`),
-    ),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((line) => line.includes('arc-native-')),
@@ -273,12 +268,20 @@ function leaks(before: Truth, dir: string): string[] {
   const ids = (entry: string) => /arct\d+|sb-test\d+/.test(entry);
   return [
     ...more('links').filter(ids),
-    ...more('cgroups'),
+    ...cgroupsOf(dir).map((name) => `cgroup: ${name}`),
     ...more('mounts').filter((line) => line.includes(dir)),
     ...processesNaming(dir).map((line) => `process: ${line}`),
     ...loopsNaming(dir).map((line) => `loop: ${line}`),
   ];
 }
+
+/** Sandboxes of this node alone: its folder carries its tag. */
+const cgroupsOf = (dir: string) =>
+  CGROUPS.flatMap((controller) =>
+    names(`/sys/fs/cgroup/${controller}/${cgroupRoot(dir)}`)
+      .filter((name) => name.startsWith('sb-'))
+      .map((name) => `${controller}/${name}`),
+  );
 
 const loopsNaming = (dir: string) =>
   names('/sys/block')

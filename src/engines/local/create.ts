@@ -10,8 +10,9 @@ import type { Images } from '../../host/images.ts';
 import { Firewall } from '../../host/network/firewall.ts';
 import { checkRange, hostNetworks, uplinkMtu } from '../../host/network/host.ts';
 import { type Monitor, nftMonitor } from '../../host/network/monitor.ts';
-import { type NetworkPlan, networkPlan } from '../../host/network/plan.ts';
+import { instanceTag, type NetworkPlan, networkPlan } from '../../host/network/plan.ts';
 import { resolversFor } from '../../host/network/resolvers.ts';
+import { UidRegions } from '../../host/uids/regions.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
@@ -34,6 +35,8 @@ export interface LocalEngineDeps {
   readonly dataDir: string;
   /** `network.range` of the configuration. */
   readonly networkRange: string;
+  /** Path of the machine's registry of host ids, which every Arc on it shares. */
+  readonly uidRegistry: string;
   readonly programs: Programs;
   readonly helper: NodeHelper;
   readonly images: Images;
@@ -64,10 +67,11 @@ const LAST_CHUNKS = 16;
 
 /** Everything of this machine behind the Engine port. Returns before it is open, so that the API can answer meanwhile. */
 export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNode> {
-  const plan = networkPlan(deps.networkRange, deps.dataDir, await uplinkMtu());
+  const uids = UidRegions.open({ dataDir: deps.dataDir, tag: instanceTag(deps.dataDir), registry: deps.uidRegistry });
+  const plan = networkPlan(deps.networkRange, deps.dataDir, await uplinkMtu(), (slot) => uids.hostBase(slot));
   const monitor = deps.monitor ?? nftMonitor(deps.programs.nft);
   const firewall = new Firewall({ plan, nft: deps.programs.nft, run: deps.run, monitor, log: deps.log });
-  const slots = new Slots(plan.slots);
+  const slots = new Slots(plan.slots, uids);
   const parts = await nodeParts(deps, plan, firewall);
   const agent = new Agent({
     node: deps.node,

@@ -1,10 +1,12 @@
 import { readFile, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cgroupRoot } from './root.ts';
 
-/** Removes the empty folder `arc` of every hierarchy. One that another Arc still uses is not empty, and stays. */
-export async function removeCgroupRoots(): Promise<void> {
+/** Removes this data folder's empty folder of every hierarchy. */
+export async function removeCgroupRoots(dataDir: string): Promise<void> {
   for (const point of cgroupMounts(await readFile('/proc/self/mountinfo', 'utf8'))) {
     // rmdir of the kernel refuses what is in use; there is nothing else to know about it here.
-    await rmdir(`${point}/arc`).catch(() => {});
+    await rmdir(join(point, cgroupRoot(dataDir))).catch(() => {});
   }
 }
 

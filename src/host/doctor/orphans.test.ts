@@ -170,7 +170,7 @@ test('a link in the place of a sandbox folder is not followed', async (t) => {
 
 const root = process.getuid?.() === 0;
 
-test('a cgroup with a process and its folder here is found, emptied and removed', async (t) => {
+test('a cgroup of this data folder, with a process in it, is found, emptied and removed', async (t) => {
   if (!root) return t.diagnostic('making a cgroup needs root');
   const { readFileSync } = await import('node:fs');
   const mount = readFileSync('/proc/self/mountinfo', 'utf8')
@@ -179,12 +179,12 @@ test('a cgroup with a process and its folder here is found, emptied and removed'
   const point = mount?.split(' ')[4] ?? '';
   const { dataDir, find } = realFolder(t);
   mkdirSync(join(dataDir, 'sandboxes', GONE), { recursive: true });
-  const cgroup = join(point, 'arc', GONE);
+  const cgroup = join(point, 'arc-tst7', GONE);
   t.after(() => {
     try {
-      rmdirSync(join(point, 'arc'));
+      rmdirSync(join(point, 'arc-tst7'));
     } catch {
-      // Others have sandboxes there.
+      // It was never made.
     }
   });
   mkdirSync(join(cgroup, 'inner'), { recursive: true });

@@ -46,17 +46,17 @@ function helpers({ probe, dataDir }: RealOrphanDeps): readonly Thing[] {
 const parentOf = (probe: RealOrphanDeps['probe'], pid: number): number =>
   Number(/^PPid:\s+([0-9]+)$/m.exec(probe.readFile(`/proc/${pid}/status`) ?? '')?.[1] ?? 0);
 
-/** Cgroups carry an id and no tag: only a folder here, or an id that was given out here, proves whose they are. */
+/** Those of this data folder are in a folder that carries its tag. */
 function cgroups(deps: RealOrphanDeps): readonly Thing[] {
-  const here = new Set(idsIn(join(deps.dataDir, 'sandboxes')));
+  const root = `arc-${deps.tag}`;
   const roots = mounts(deps.probe).filter(({ type }) => type === 'cgroup' || type === 'cgroup2');
   return roots.flatMap(({ point }) =>
-    idsIn(join(point, 'arc')).map((id) => ({
+    idsIn(join(point, root)).map((id) => ({
       kind: 'cgroup' as const,
-      name: join(point, 'arc', id),
+      name: join(point, root, id),
       sandbox: id,
-      proof: here.has(id) ? `its folder is in ${deps.dataDir}` : undefined,
-      remove: () => removeCgroup(join(point, 'arc', id), deps.clock),
+      proof: `tag ${deps.tag}`,
+      remove: () => removeCgroup(join(point, root, id), deps.clock),
     })),
   );
 }

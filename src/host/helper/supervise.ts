@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
+import { cgroupRoot } from '../cgroups/root.ts';
 import { HelperClient } from './client.ts';
 
 /** Exit code of a helper that found another one holding the lock. */
@@ -68,7 +69,7 @@ async function startHelper(options: SuperviseOptions, socket: string): Promise<v
   const log = await open(logPath, large ? 'w' : 'a', 0o600);
   const { size: before } = await log.stat();
   const lock = join(options.dataDir, 'helper.lock');
-  const argv = [options.dataDir, socket, lock, ...(options.extraArgs ?? [])];
+  const argv = [options.dataDir, socket, lock, cgroupRoot(options.dataDir), ...(options.extraArgs ?? [])];
   const { clock } = options;
   let ended: string | number | undefined;
   const child = spawn(options.binary, argv, { stdio: ['ignore', 'ignore', log.fd], env: {}, cwd: '/', detached: true });

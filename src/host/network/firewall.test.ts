@@ -7,7 +7,7 @@ import { Firewall } from './firewall.ts';
 import { networkPlan } from './plan.ts';
 import { ruleset } from './rules.ts';
 
-const plan = networkPlan('10.199.0.0/16', '/data', 1500);
+const plan = networkPlan('10.199.0.0/16', '/data', 1500, () => 0x1000_0000);
 
 /** A kernel that holds one table as text, and a monitor that can be made to speak and to end. */
 function kernel() {

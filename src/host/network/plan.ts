@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { ArcError } from '../../contract/errors.ts';
 import { base32 } from '../../contract/ids.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
+import { IDS_PER_SLOT } from '../uids/range.ts';
 import { type Cidr, formatAddress, parseCidr, sizeOf } from './cidr.ts';
 
 export type NetworkPolicy = ResolvedSpec['network'];
@@ -11,8 +12,6 @@ export const SLOTS_MAX = 60_000;
 const RANGE_BITS_MIN = 8;
 const RANGE_BITS_MAX = 28;
 const TAG_LENGTH = 4;
-const HOST_BASE = 0x1000_0000;
-const IDS_PER_SLOT = 65_536;
 
 /** Everything about a slot that follows from its number. One plan per data folder. */
 export interface NetworkPlan {
@@ -30,8 +29,16 @@ export interface NetworkPlan {
   ids(slot: number): { readonly hostBase: number; readonly count: number };
 }
 
-/** @param instance what names this Arc on the host, such as the path of its data folder */
-export function networkPlan(rangeText: string, instance: string, mtu: number): NetworkPlan {
+/**
+ * @param instance what names this Arc on the host, such as the path of its data folder
+ * @param hostBase the first of the host ids that are a slot's own on this machine
+ */
+export function networkPlan(
+  rangeText: string,
+  instance: string,
+  mtu: number,
+  hostBase: (slot: number) => number,
+): NetworkPlan {
   const range = parseCidr(rangeText);
   if (range === undefined || range.bits < RANGE_BITS_MIN || range.bits > RANGE_BITS_MAX) {
     throw new ArcError('invalid_config', `network.range: "${rangeText}" is not an IPv4 network from /8 to /28`);
@@ -48,7 +55,7 @@ export function networkPlan(rangeText: string, instance: string, mtu: number): N
     address: (slot) => formatAddress(range.base + slot),
     hostInterface: (slot, policy) => `${prefix(policy)}${String(slot).padStart(5, '0')}`,
     prefix,
-    ids: (slot) => ({ hostBase: HOST_BASE + slot * IDS_PER_SLOT, count: IDS_PER_SLOT }),
+    ids: (slot) => ({ hostBase: hostBase(slot), count: IDS_PER_SLOT }),
   };
 }
 

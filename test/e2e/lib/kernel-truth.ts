@@ -1,5 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { SANDBOX_ID } from '../../../src/contract/ids.ts';
+import { cgroupRoot } from '../../../src/host/cgroups/root.ts';
 import { instanceTag } from '../../../src/host/network/plan.ts';
 
 /**
@@ -13,6 +15,8 @@ export interface KernelTruth {
   readonly cgroups: readonly string[];
   /** Ids with at least one process in their cgroup. */
   readonly alive: readonly string[];
+  /** Processes in those. */
+  readonly pids: readonly string[];
   /** Host ends of veth pairs. */
   readonly interfaces: readonly string[];
   /** Routes through those. */
@@ -28,14 +32,10 @@ export interface KernelTruth {
   readonly runtimes: readonly string[];
 }
 
-/**
- * @param known every id that this Arc ever gave out: cgroups carry no other mark of whose they are, and the row is
- *   written before anything is made. Ids with a folder are added to them.
- */
-export function kernelTruth(dataDir: string, known: ReadonlySet<string> = new Set()): KernelTruth {
+export function kernelTruth(dataDir: string): KernelTruth {
   const tag = instanceTag(dataDir);
   const interfaces = list('/sys/class/net').filter((name) => new RegExp(`^arc[np]${tag}`).test(name));
-  const groups = cgroupFolders(new Set([...known, ...list(join(dataDir, 'sandboxes'))]));
+  const groups = cgroupFolders(cgroupRoot(dataDir));
   const processes = new Map<string, readonly string[]>();
   for (const [id, folders] of groups) processes.set(id, [...new Set(folders.flatMap((folder) => pidsOf(folder)))]);
   const all = list('/proc').filter((name) => /^[0-9]+$/.test(name));
@@ -45,6 +45,7 @@ export function kernelTruth(dataDir: string, known: ReadonlySet<string> = new Se
     folders: [...list(join(dataDir, 'sandboxes'))].sort(),
     cgroups: [...groups.keys()].sort(),
     alive: [...groups.keys()].filter((id) => (processes.get(id) ?? []).length > 0).sort(),
+    pids: [...processes.values()].flat(),
     interfaces,
     routes: text('/proc/net/route')
       .split('\n')
@@ -59,13 +60,12 @@ export function kernelTruth(dataDir: string, known: ReadonlySet<string> = new Se
   };
 }
 
-function cgroupFolders(ours: ReadonlySet<string>): Map<string, string[]> {
+function cgroupFolders(group: string): Map<string, string[]> {
   const found = new Map<string, string[]>();
   const roots = ['/sys/fs/cgroup', ...list('/sys/fs/cgroup').map((name) => `/sys/fs/cgroup/${name}`)];
   for (const root of roots) {
-    for (const id of list(`${root}/arc`)) {
-      if (!ours.has(id)) continue;
-      found.set(id, [...(found.get(id) ?? []), `${root}/arc/${id}`]);
+    for (const id of list(join(root, group)).filter((name) => SANDBOX_ID.test(name))) {
+      found.set(id, [...(found.get(id) ?? []), join(root, group, id)]);
     }
   }
   return found;

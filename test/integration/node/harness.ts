@@ -13,7 +13,9 @@ import { superviseHelper } from '../../../src/host/helper/supervise.ts';
 import { JournalLogs } from '../../../src/host/journal/logs.ts';
 import { formatCidr, overlap } from '../../../src/host/network/cidr.ts';
 import { hostNetworks } from '../../../src/host/network/host.ts';
-import { networkPlan } from '../../../src/host/network/plan.ts';
+import { instanceTag, networkPlan } from '../../../src/host/network/plan.ts';
+import { releaseRegions, UidRegions } from '../../../src/host/uids/regions.ts';
+import { HOST_REGISTRY } from '../../../src/host/uids/registry.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
 import { runProgram } from '../../../src/kit/run.ts';
@@ -118,10 +120,11 @@ export async function world(): Promise<World> {
     clock: realClock,
     logger: silentLogger,
   });
+  const uids = UidRegions.open({ dataDir: dir, tag: instanceTag(dir), registry: HOST_REGISTRY });
   const logs = new JournalLogs(join(dir, 'sandboxes'), realClock);
   const deps = {
     helper,
-    plan: networkPlan(range, dir, 1500),
+    plan: networkPlan(range, dir, 1500, (slot) => uids.hostBase(slot)),
     admit: async () => {},
     blanks: new Blanks({ dir: join(dir, 'blanks'), mkfs: '/usr/sbin/mkfs.ext4', run: runProgram }),
     records: new Records(),
@@ -153,6 +156,7 @@ export async function world(): Promise<World> {
       for (const entry of await helper.list()) await helper.destroy(entry);
       await helper.quit();
       await helper[Symbol.asyncDispose]();
+      releaseRegions(dir, HOST_REGISTRY);
       await rm(dir, { recursive: true, force: true });
     },
   };

@@ -8,6 +8,8 @@ import type { HelperClient } from '../../../src/host/helper/client.ts';
 import { superviseHelper } from '../../../src/host/helper/supervise.ts';
 import type { Images } from '../../../src/host/images.ts';
 import { JournalLogs } from '../../../src/host/journal/logs.ts';
+import { releaseRegions } from '../../../src/host/uids/regions.ts';
+import { HOST_REGISTRY } from '../../../src/host/uids/registry.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
 import { runProgram } from '../../../src/kit/run.ts';
@@ -37,6 +39,7 @@ export async function localWorld(range?: string, changes: Partial<LocalEngineDep
     node: 'here',
     dataDir: dir,
     networkRange: range ?? (await someRange()),
+    uidRegistry: HOST_REGISTRY,
     programs: { nft: '/usr/sbin/nft', mkfs: '/usr/sbin/mkfs.ext4', nsenter: '/usr/bin/nsenter', ...PROGRAMS },
     helper,
     images: onlyRoot(lower),
@@ -56,6 +59,7 @@ export async function localWorld(range?: string, changes: Partial<LocalEngineDep
     await node.firewall.remove();
     await helper.quit();
     await helper[Symbol.asyncDispose]();
+    releaseRegions(dir, HOST_REGISTRY);
     await rm(dir, { recursive: true, force: true });
   };
   try {
