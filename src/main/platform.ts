@@ -23,6 +23,7 @@ import { createApi, sandboxUrls } from '../server/http/index.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Config } from './config/index.ts';
 import { type CrashPoint, crashable } from './crash-at.ts';
+import { dataDirIsLocked } from './data-lock.ts';
 import { searchPath } from './host-setup.ts';
 import { version } from './version.ts';
 
@@ -67,6 +68,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       node: hostname(),
       networkRange: config.networkRange.text,
       uidRegistry: HOST_REGISTRY,
+      served: dataDirIsLocked,
       programs: programs(),
       logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
     });

@@ -44,3 +44,8 @@ test('two Arcs on one host share no uid, cgroup, interface or namespace, and one
   for (const id of ids) assert.equal(await answers(one, id), 200);
   assert.deepEqual(kernelTruth(one.dataDir), first);
 });
+
+test('a second Arc on a range that the first has, which has no sandbox yet, is refused with whose it is', async () => {
+  await using one = await launchArc({ octet: 215 });
+  await assert.rejects(launchArc({ octet: 215 }), (error) => String(error).includes(`of the Arc in ${one.dataDir}`));
+});

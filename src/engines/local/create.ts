@@ -7,6 +7,7 @@ import { missingCapability } from '../../domain/missing-capability.ts';
 import { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
+import { claimRange } from '../../host/network/claim-range.ts';
 import { Firewall } from '../../host/network/firewall.ts';
 import { checkRange, hostNetworks, uplinkMtu } from '../../host/network/host.ts';
 import { type Monitor, nftMonitor } from '../../host/network/monitor.ts';
@@ -37,6 +38,8 @@ export interface LocalEngineDeps {
   readonly networkRange: string;
   /** Path of the machine's registry of host ids, which every Arc on it shares. */
   readonly uidRegistry: string;
+  /** Does the server of another Arc run on that data folder? */
+  readonly served: (dataDir: string) => boolean;
   readonly programs: Programs;
   readonly helper: NodeHelper;
   readonly images: Images;
@@ -116,6 +119,7 @@ async function open(
     await chmod(folder, 0o711);
   }
   checkRange(plan, await hostNetworks());
+  claimRange({ dataDir: deps.dataDir, range: plan.range, registry: deps.uidRegistry, served: deps.served });
   await firewall.install();
   await agent.open();
 }

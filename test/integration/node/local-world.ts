@@ -40,6 +40,7 @@ export async function localWorld(range?: string, changes: Partial<LocalEngineDep
     dataDir: dir,
     networkRange: range ?? (await someRange()),
     uidRegistry: HOST_REGISTRY,
+    served: () => false,
     programs: { nft: '/usr/sbin/nft', mkfs: '/usr/sbin/mkfs.ext4', nsenter: '/usr/bin/nsenter', ...PROGRAMS },
     helper,
     images: onlyRoot(lower),

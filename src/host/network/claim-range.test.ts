@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { ArcError } from '../../contract/errors.ts';
+import { UidRegions } from '../uids/regions.ts';
+import { parseCidr } from './cidr.ts';
+import { claimRange } from './claim-range.ts';
+
+const root = mkdtempSync('/tmp/arc-ranges-');
+after(() => rmSync(root, { recursive: true }));
+const registry = join(root, 'uids.db');
+const running = new Set<string>();
+
+function start(name: string, text: string): void {
+  const dataDir = join(root, name);
+  mkdirSync(dataDir, { recursive: true });
+  UidRegions.open({ dataDir, tag: name, registry, reserved: () => [], inUse: () => false });
+  const range = parseCidr(text);
+  assert.ok(range);
+  claimRange({ dataDir, range, registry, served: (path) => running.has(path) });
+  running.add(dataDir);
+}
+
+test('a range that meets the one of another Arc that runs is refused, with whose it is; else it is taken', () => {
+  start('one', '10.1.0.0/16');
+  start('two', '10.2.0.0/16');
+  assert.throws(
+    () => start('three', '10.2.3.0/24'),
+    (error) =>
+      error instanceof ArcError && error.code === 'address_range_in_use' && /of the Arc in .*two$/.test(error.message),
+  );
+  start('one', '10.1.0.0/16');
+  running.delete(join(root, 'two'));
+  start('three', '10.2.3.0/24');
+});

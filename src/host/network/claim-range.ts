@@ -1,0 +1,34 @@
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ArcError } from '../../contract/errors.ts';
+import { inRegistry } from '../uids/registry.ts';
+import { type Cidr, formatCidr, overlap, parseCidr } from './cidr.ts';
+
+/** In the data folder: the range that its server gives addresses from, for the other Arcs of the machine to read. */
+const RECORD = 'network-range';
+
+export interface ClaimRange {
+  readonly dataDir: string;
+  readonly range: Cidr;
+  readonly registry: string;
+  /** Does a server run on that data folder? */
+  readonly served: (dataDir: string) => boolean;
+}
+
+/**
+ * Routes show the range of another Arc only once it has a sandbox; until then both would start, and the second sandbox
+ * of an address would fail. Throws address_range_in_use.
+ */
+export function claimRange({ dataDir, range, registry, served }: ClaimRange): void {
+  const own = realpathSync(dataDir);
+  inRegistry(registry, (rows) => {
+    for (const other of new Set(rows.map((row) => row.dataDir))) {
+      const path = join(other, RECORD);
+      const theirs = other !== own && existsSync(path) ? parseCidr(readFileSync(path, 'utf8')) : undefined;
+      if (theirs === undefined || !overlap(theirs, range) || !served(other)) continue;
+      const clash = `${formatCidr(range)} overlaps with ${formatCidr(theirs)} of the Arc in ${other}`;
+      throw new ArcError('address_range_in_use', clash);
+    }
+    writeFileSync(join(own, RECORD), formatCidr(range), { mode: 0o600 });
+  });
+}
