@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { ArcError } from '../contract/errors.ts';
 import type { ResolvedSpec } from '../contract/spec.ts';
 import type { CreateOrder, EngineEvent, LevelReport } from '../engines/engine.ts';
+import { Freezer } from '../host/cgroups/freezer.ts';
 import { Blanks } from '../host/disk/blanks.ts';
 import { RuntimeFailed } from '../host/helper/port.ts';
 import { networkPlan } from '../host/network/plan.ts';
@@ -43,6 +44,7 @@ async function node(t: TestContext, changes: Partial<AgentDeps> = {}) {
           helper,
           plan: networkPlan('10.0.0.0/16', dir, 1500, (slot) => 0x1000_0000 + slot * 65_536),
           admit: async () => {},
+          freezer: new Freezer(clock, '', 'arc'),
           records: new Records(),
         },
         blanks: new Blanks({ dir, mkfs: '/nowhere', run: () => Promise.reject(new Error('not run')) }),

@@ -6,6 +6,7 @@ import type { CreateOrder, EngineEvent, Held, Placement, Target } from '../engin
 import type { NodeHelper } from '../host/helper/port.ts';
 import type { Images } from '../host/images.ts';
 import type { Clock, Rng } from '../kit/clock.ts';
+import { eachLimited } from '../kit/limit.ts';
 import type { Logger } from '../kit/logger.ts';
 import { KeyedMutex } from '../kit/mutex.ts';
 import type { Found, Handle, Runtime } from '../runtimes/runtime.ts';
@@ -33,6 +34,8 @@ export interface AgentDeps {
 
 /** ms between two sweeps. */
 const SWEEP_MS = 10_000;
+/** Files of cgroups read at once. */
+const LOOK_PARALLEL = 16;
 
 /** Does on this node what was decided; keeps what runs, and finds it again. */
 export class Agent {
@@ -49,6 +52,8 @@ export class Agent {
   readonly #starting = new Set<string>();
   /** Of what was started by this process: what its program lacked is only of use to who is just starting it. */
   readonly #specs = new Map<string, ResolvedSpec>();
+  /** Incarnations that stand still, by id. Only we freeze, so the kernel is asked once, when we open. */
+  readonly #frozen = new Map<string, number>();
   #cancelSweep: (() => void) | undefined;
   #closed = false;
 
@@ -64,6 +69,10 @@ export class Agent {
     }
     this.#closers.push(this.#deps.helper.onConnection((up) => this.#onConnection(up)));
     await this.recover();
+    await eachLimited([...this.#held.values()], LOOK_PARALLEL, async (holding) => {
+      if (holding.phase !== 'running' || !(await holding.runtime?.isFrozen?.(holding.handle))) return;
+      this.#frozen.set(holding.id, holding.incarnation);
+    });
     this.#sweepLater();
   }
 
@@ -83,7 +92,10 @@ export class Agent {
   }
 
   list(): readonly Held[] {
-    return [...this.#held.values()].map((holding) => heldOf(holding, this.#deps.node));
+    return [...this.#held.values()].map((holding) => {
+      const frozen = this.#frozen.get(holding.id) === holding.incarnation;
+      return heldOf(holding, this.#deps.node, frozen);
+    });
   }
 
   async create(order: CreateOrder, signal: AbortSignal): Promise<Placement> {
@@ -136,6 +148,24 @@ export class Agent {
       if (holding.incarnation > target.incarnation) return;
       await (holding.runtime ?? this.#deps.helper).destroy(holding);
       this.#forget(holding);
+    });
+  }
+
+  /** In the lane of everything else that is done to it, so that nothing is started or ended meanwhile. */
+  async freeze(target: Target): Promise<void> {
+    await this.#lane(target.id, async () => {
+      const { handle, runtime } = this.running(target);
+      if (runtime.freeze === undefined) throw new ArcError('method_not_allowed', `${runtime.name} can not freeze`);
+      await runtime.freeze(handle);
+      this.#frozen.set(target.id, target.incarnation);
+    });
+  }
+
+  async thaw(target: Target): Promise<void> {
+    await this.#lane(target.id, async () => {
+      const { handle, runtime } = this.running(target);
+      await runtime.thaw?.(handle);
+      this.#frozen.delete(target.id);
     });
   }
 
@@ -275,6 +305,7 @@ export class Agent {
   #forget(holding: Holding): void {
     this.#held.delete(holding.id);
     this.#specs.delete(holding.id);
+    this.#frozen.delete(holding.id);
     this.#deps.slots.give(holding.slot);
   }
 

@@ -13,10 +13,12 @@ export type Holding = Target & {
     | { readonly phase: 'partial' }
   );
 
-export function heldOf(holding: Holding, node: string): Held {
+export function heldOf(holding: Holding, node: string, frozen = false): Held {
   const { id, incarnation } = holding;
-  if (holding.phase === 'running')
-    return { id, incarnation, phase: 'running', placement: placementOf(holding.handle, node) };
+  if (holding.phase === 'running') {
+    const placement = placementOf(holding.handle, node);
+    return { id, incarnation, phase: 'running', placement, ...(frozen && { frozen }) };
+  }
   if (holding.phase === 'exited') return { id, incarnation, phase: 'exited', exit: holding.exit };
   return { id, incarnation, phase: 'partial' };
 }

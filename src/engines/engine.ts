@@ -34,7 +34,11 @@ export interface Placement {
 /** What the engine holds of a sandbox, from the node's truth and not from the store. */
 export type Held = Target &
   (
-    | { readonly phase: 'running'; readonly placement: Placement }
+    | {
+        readonly phase: 'running';
+        readonly placement: Placement /** Its processes stand still. */;
+        readonly frozen?: true;
+      }
     | { readonly phase: 'exited'; readonly exit: Exit }
     /** Half made or half removed: resources exist, nothing runs. */
     | { readonly phase: 'partial' }
@@ -61,6 +65,14 @@ export interface NodeReport {
   readonly sandboxes: number;
   readonly kernel: string;
   readonly cgroup: 'v2' | 'v1' | 'hybrid' | 'none';
+}
+
+/** How short of memory the nodes are, as data; the worst node counts. */
+export interface MemoryPressure {
+  readonly totalBytes: number;
+  readonly availableBytes: number;
+  /** Share of the last 10 s in which something waited for memory; absent where the kernel doesn't say. */
+  readonly stalledPercent?: number;
 }
 
 export interface EngineCapabilities {
@@ -95,6 +107,14 @@ export interface Engine {
   readonly files?: EngineFiles;
   readonly logs?: EngineLogs;
   readonly stats?: EngineStats;
+  /**
+   * Of `park`: every process stands still when it resolves, and what memory can be given back is. Nothing of it is lost
+   * and its connections stay. Idempotent. Throws wrong_state where it does not run in this incarnation.
+   */
+  freeze?(target: Target): Promise<void>;
+  /** Its processes go on. Idempotent. Throws wrong_state where it does not run in this incarnation. */
+  thaw?(target: Target): Promise<void>;
+  memoryPressure?(): Promise<MemoryPressure>;
 }
 
 // ---- capabilities -------------------------------------------------------------------------------------------------

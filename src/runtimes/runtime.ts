@@ -75,6 +75,12 @@ export interface Runtime {
   destroy(target: Target): Promise<void>;
   onExit(listener: (target: Target, exit: Exit) => void): () => void;
 
+  /** Of `freeze`: all processes stand still when it resolves; memory is given back as far as the kernel can. Idempotent. */
+  freeze?(handle: Handle): Promise<void>;
+  thaw?(handle: Handle): Promise<void>;
+  /** The kernel's truth. */
+  isFrozen?(handle: Handle): Promise<boolean>;
+
   exec?(handle: Handle, id: string, order: ExecOrder): Promise<ExecStream>;
   join?(handle: Handle, id: string): Promise<ExecStream>;
   execs?(handle: Handle): Promise<readonly ExecInfo[]>;

@@ -7,6 +7,7 @@ import type {
   EngineCapabilities,
   EngineEvent,
   Held,
+  MemoryPressure,
   NodeReport,
   Placement,
   Target,
@@ -23,6 +24,7 @@ interface Box {
   phase: 'running' | 'exited' | 'partial';
   slot: number | undefined;
   exit: Exit | undefined;
+  frozen?: boolean;
 }
 
 /** An Engine without a machine: what it holds outlives the control plane, and its plan says how each call fails. */
@@ -33,10 +35,12 @@ export class FakeEngine implements Engine {
     files: false,
     logs: false,
     stats: false,
-    park: false,
+    park: true,
     placeOnNode: false,
   };
   plan: FakePlan;
+  /** What it says about memory. */
+  pressure: MemoryPressure = { totalBytes: 2 ** 33, availableBytes: 2 ** 32, stalledPercent: 0 };
   /** What a correct control plane never asks for. */
   readonly complaints: string[] = [];
   readonly #clock: Clock;
@@ -153,6 +157,28 @@ export class FakeEngine implements Engine {
     if (fate.outcome === 'ok' || fate.outcome === 'lost-reply') box.phase = 'partial';
   }
 
+  async freeze(target: Target): Promise<void> {
+    await this.#act(this.plan.freeze(target), `freeze of ${target.id}`, () => {
+      this.#running(target).frozen = true;
+    });
+  }
+
+  async thaw(target: Target): Promise<void> {
+    await this.#act(this.plan.thaw(target), `thaw of ${target.id}`, () => {
+      this.#running(target).frozen = false;
+    });
+  }
+
+  async memoryPressure(): Promise<MemoryPressure> {
+    return this.pressure;
+  }
+
+  #running(target: Target): Box {
+    const box = this.#boxes.get(target.id);
+    if (box?.phase === 'running' && box.incarnation === target.incarnation) return box;
+    throw new ArcError('wrong_state', `${target.id} is not running`);
+  }
+
   async list(): Promise<readonly Held[]> {
     const fate = this.plan.list();
     await this.#pass(fate);
@@ -172,7 +198,10 @@ export class FakeEngine implements Engine {
   truth(): readonly Held[] {
     return [...this.#boxes.values()].map((box): Held => {
       const { id, incarnation } = box;
-      if (box.phase === 'running') return { id, incarnation, phase: 'running', placement: this.#placement(box) };
+      if (box.phase === 'running') {
+        const placement = this.#placement(box);
+        return { id, incarnation, phase: 'running', placement, ...(box.frozen && { frozen: box.frozen }) };
+      }
       if (box.phase === 'exited' && box.exit) return { id, incarnation, phase: 'exited', exit: box.exit };
       return { id, incarnation, phase: 'partial' };
     });

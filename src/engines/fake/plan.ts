@@ -25,6 +25,8 @@ export interface FakePlan {
   create(order: CreateOrder): CreateFate;
   destroy(target: Target): Fate;
   stop(target: Target): Fate;
+  freeze(target: Target): Fate;
+  thaw(target: Target): Fate;
   probe(target: Target): Fate & { readonly ready: boolean };
   list(): Fate;
 }
@@ -36,6 +38,8 @@ export const smoothPlan: FakePlan = {
   create: () => OK,
   destroy: () => OK,
   stop: () => OK,
+  freeze: () => OK,
+  thaw: () => OK,
   probe: () => ({ ...OK, ready: true }),
   list: () => OK,
 };
@@ -93,6 +97,8 @@ export function seededPlan(float: () => number, rates: () => FaultRates): FakePl
     }),
     destroy: () => fate(30, 40_000),
     stop: () => fate(30, 40_000),
+    freeze: () => fate(10, 40_000),
+    thaw: () => fate(5, 40_000),
     probe: () => ({ ...fate(5, 5_000), ready: float() >= rates().notReady }),
     list: () => fate(5, 40_000),
   };

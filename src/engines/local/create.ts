@@ -4,6 +4,8 @@ import { Agent } from '../../agent/agent.ts';
 import { Slots } from '../../agent/slots.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import { missingCapability } from '../../domain/missing-capability.ts';
+import { Freezer } from '../../host/cgroups/freezer.ts';
+import { cgroupRoot } from '../../host/cgroups/root.ts';
 import { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
@@ -130,6 +132,7 @@ async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Fir
     helper: deps.helper,
     plan,
     admit: (policy) => firewall.admit(policy),
+    freezer: new Freezer(deps.clock, await readFile('/proc/self/mountinfo', 'utf8'), cgroupRoot(deps.dataDir)),
     blanks: new Blanks({ dir: join(deps.dataDir, 'blanks'), mkfs: deps.programs.mkfs, run: deps.run }),
     records: new Records(),
     sandboxesDir: join(deps.dataDir, 'sandboxes'),

@@ -5,6 +5,7 @@ import { ArcError } from '../../contract/errors.ts';
 import { EXEC_ID } from '../../contract/ids.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
 import { cgroupKind } from '../../host/cgroups/kind.ts';
+import { readMemoryPressure } from '../../host/memory-pressure.ts';
 import type {
   CreateOrder,
   Engine,
@@ -15,6 +16,7 @@ import type {
   EngineLogs,
   EngineStats,
   Held,
+  MemoryPressure,
   NodeReport,
   Placement,
   Target,
@@ -42,7 +44,7 @@ export class LocalEngine implements Engine {
     files: true,
     logs: true,
     stats: true,
-    park: false,
+    park: true,
     placeOnNode: false,
   };
   readonly execs: EngineExecs;
@@ -94,6 +96,20 @@ export class LocalEngine implements Engine {
   async destroy(target: Target): Promise<void> {
     await this.#parts.opened;
     await this.#parts.agent.destroy(target);
+  }
+
+  async freeze(target: Target): Promise<void> {
+    await this.#parts.opened;
+    await this.#parts.agent.freeze(target);
+  }
+
+  async thaw(target: Target): Promise<void> {
+    await this.#parts.opened;
+    await this.#parts.agent.thaw(target);
+  }
+
+  memoryPressure(): Promise<MemoryPressure> {
+    return readMemoryPressure();
   }
 
   async list(): Promise<readonly Held[]> {

@@ -1,3 +1,4 @@
+import type { Freezer } from '../../host/cgroups/freezer.ts';
 import type { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { NetworkPlan, NetworkPolicy } from '../../host/network/plan.ts';
@@ -13,6 +14,7 @@ export interface NodeParts {
   readonly plan: NetworkPlan;
   /** Rules are in place when it resolves. */
   readonly admit: (policy: NetworkPolicy) => Promise<void>;
+  readonly freezer: Freezer;
   readonly blanks: Blanks;
   readonly records: Records;
   /** Holds one folder for each sandbox. */

@@ -14,9 +14,11 @@ import type {
 } from '../../engines/engine.ts';
 import { readLayerUse } from '../../host/cgroups/layer-use.ts';
 import { processList, readProc } from '../../host/cgroups/processes.ts';
+import { keepIn, pushOut } from '../../host/cgroups/push-out.ts';
 import { readPids, readUsage } from '../../host/cgroups/usage.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
+import { KeyedMutex } from '../../kit/mutex.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import type { OciDeps } from './deps.ts';
@@ -43,10 +45,12 @@ export class OciRuntime implements Runtime {
     terminal: true,
     files: true,
     stats: true,
-    freeze: false,
+    freeze: true,
     checkpoint: false,
   };
   readonly #deps: OciDeps;
+  /** Each holds one of few threads while the kernel looks for memory. */
+  readonly #pushing = new KeyedMutex();
   readonly #probe: () => Promise<readonly LevelReport[]>;
 
   /** @param probe tries a real sandbox; see `probe.ts` */
@@ -132,6 +136,24 @@ export class OciRuntime implements Runtime {
     return this.#deps.helper.onExit(listener);
   }
 
+  /** gVisor's own processes are in the group as well: all of it stands still. */
+  async freeze(handle: Handle): Promise<void> {
+    await this.#held(handle);
+    await this.#deps.freezer.freeze(handle.id);
+    // The kernel takes its time, and works behind our back: nobody waits for it.
+    void this.#pushing.run('one at a time', () => pushOut(this.#deps.helper.cgroupPaths(handle.id)));
+  }
+
+  async thaw(handle: Handle): Promise<void> {
+    await this.#held(handle);
+    await this.#deps.freezer.thaw(handle.id);
+    await keepIn(this.#deps.helper.cgroupPaths(handle.id));
+  }
+
+  async isFrozen(handle: Handle): Promise<boolean> {
+    return await this.#deps.freezer.isFrozen(handle.id);
+  }
+
   async exec(handle: Handle, id: string, order: ExecOrder): Promise<ExecStream> {
     const { folder, record } = await this.#held(handle);
     const user = await resolveUser(order.user ?? record.spec.user, record.lowers);
@@ -179,6 +201,7 @@ export class OciRuntime implements Runtime {
   async processes(handle: Handle): Promise<readonly ProcessInfo[]> {
     const { asked } = this.#deps.flavour;
     if (asked !== undefined) {
+      if (await this.isFrozen(handle)) throw new ArcError('wrong_state', `${handle.id} is frozen and can not be asked`);
       return guestProcesses(await this.#ask(handle, asked.ps(this.#deps.program, this.#folder(handle.id), handle.id)));
     }
     const pids = await readPids(this.#deps.helper.cgroupPaths(handle.id));

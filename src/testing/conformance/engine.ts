@@ -61,6 +61,7 @@ export function engineConformance(
     if (capabilities.exec && capabilities.files) layers(check);
     if (capabilities.logs) logs(check);
     if (capabilities.stats) stats(check);
+    if (capabilities.park) parks(check);
   });
 }
 
@@ -338,6 +339,41 @@ function stats(check: Check): void {
     await engine.destroy(one);
   });
 }
+
+function parks(check: Check): void {
+  check('freezes and thaws this very incarnation, and holds it as frozen meanwhile', async (subject) => {
+    const { engine, serving } = subject;
+    const one = order(serving);
+    const placement = await engine.create(one, signal);
+    await needed(engine.freeze?.bind(engine))(one);
+    assert.deepEqual(await heldOf(engine, one), { ...bareOf(one), phase: 'running', placement, frozen: true });
+    await fails(needed(engine.thaw?.bind(engine))({ ...one, incarnation: 2 }), 'wrong_state');
+    await needed(engine.thaw?.bind(engine))(one);
+    assert.deepEqual(await heldOf(engine, one), { ...bareOf(one), phase: 'running', placement });
+    await until(subject, 'it serves again', () => engine.probe(one, serving, signal));
+    await engine.destroy(one);
+    await fails(needed(engine.freeze?.bind(engine))(one), 'wrong_state', 'sandbox_gone');
+  });
+
+  check('stops and destroys what is frozen', async ({ engine, serving }) => {
+    const one = order(serving);
+    await engine.create(one, signal);
+    await needed(engine.freeze?.bind(engine))(one);
+    await engine.stop(one);
+    const two = { ...one, incarnation: 2, fresh: false };
+    await engine.create(two, signal);
+    assert.equal((await heldOf(engine, two))?.phase, 'running');
+    await needed(engine.freeze?.bind(engine))(two);
+    await engine.destroy(two);
+  });
+
+  check('says how short of memory it is', async ({ engine }) => {
+    const pressure = await needed(engine.memoryPressure?.bind(engine))();
+    assert.ok(pressure.totalBytes >= pressure.availableBytes && pressure.availableBytes > 0);
+  });
+}
+
+const bareOf = ({ id, incarnation }: Target): Target => ({ id, incarnation });
 
 function needed<T>(capability: T | undefined): T {
   assert.ok(capability !== undefined);

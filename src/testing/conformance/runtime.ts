@@ -4,6 +4,7 @@ import { ArcError } from '../../contract/errors.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
 import type { ExecOrder } from '../../engines/engine.ts';
 import type { Handle, Runtime, StartOrder } from '../../runtimes/runtime.ts';
+import { runtimeFreezing } from './runtime-freezing.ts';
 
 export interface OrderChanges {
   readonly spec?: Partial<ResolvedSpec>;
@@ -48,6 +49,7 @@ export function runtimeConformance(name: string, make: () => Promise<RuntimeSubj
     files(check);
     measures(check);
     limits(check);
+    runtimeFreezing(check, { go, run, script, sh, until });
   });
 }
 

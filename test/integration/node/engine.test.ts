@@ -5,7 +5,7 @@ import { specOf } from './harness.ts';
 import { type LocalWorld, localWorld } from './local-world.ts';
 
 const PAUSE_MS = 20;
-const CAPABILITIES = { exec: true, files: true, logs: true, stats: true, park: false, placeOnNode: false };
+const CAPABILITIES = { exec: true, files: true, logs: true, stats: true, park: true, placeOnNode: false };
 
 /** The Engine suite on the real kernel, for both levels that this machine gives. */
 for (const isolation of ['container', 'gvisor'] as const) {

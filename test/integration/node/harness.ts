@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { encodeId } from '../../../src/contract/ids.ts';
 import type { ResolvedSpec } from '../../../src/contract/spec.ts';
 import type { LevelReport } from '../../../src/engines/engine.ts';
+import { Freezer } from '../../../src/host/cgroups/freezer.ts';
+import { cgroupRoot } from '../../../src/host/cgroups/root.ts';
 import { Blanks } from '../../../src/host/disk/blanks.ts';
 import { buildHelper } from '../../../src/host/helper/build.ts';
 import type { HelperClient } from '../../../src/host/helper/client.ts';
@@ -126,6 +128,7 @@ export async function world(): Promise<World> {
     helper,
     plan: networkPlan(range, dir, 1500, (slot) => uids.hostBase(slot)),
     admit: async () => {},
+    freezer: new Freezer(realClock, readFileSync('/proc/self/mountinfo', 'utf8'), cgroupRoot(dir)),
     blanks: new Blanks({ dir: join(dir, 'blanks'), mkfs: '/usr/sbin/mkfs.ext4', run: runProgram }),
     records: new Records(),
     sandboxesDir: join(dir, 'sandboxes'),
