@@ -1,90 +1,181 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { arch, cpus, release, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Measured, run } from './load.ts';
+import { removeTree } from '../../src/kit/remove-tree.ts';
+import { median, table } from '../lib/figures.ts';
+import { HOT, idOf } from './layout.ts';
+import { caddy, haproxy, nginx, type Peer, upstream } from './peers.ts';
+import { Pinned } from './process.ts';
 
 /**
- * Requests a second and latency, directly, through the edge, and through the shortest proxy on node:http, taking turns
- * in one run. About 20 s. Compare within one run only: the machine, and who else uses it, decide the rest.
+ * The edge beside nginx, HAProxy, Caddy and the shortest proxy on node:http: 10,000 routes, 64 of them asked in turn,
+ * small answers, kept connections. Each on core 0, one after another in every round; the load and the upstream on core 1.
+ *
+ *     node bench/edge/bench.ts [--rounds 5] [--seconds 3] [--json FILE]
+ *
+ * Throughput: 50 connections, each asking again at once. Latency: at fixed rates, each answer counted from when its
+ * request was due. Compare within one run only; `own CPU` is the figure that other work on the machine disturbs least.
  */
-const CLIENTS = 50;
-const ROUNDS = 3;
-const TURN_MS = 1_800;
-const TICK_MS = 10;
+const ROUNDS = Number(option('--rounds', '5'));
+const SECONDS = Number(option('--seconds', '3'));
+const CONNECTIONS = 50;
+const RATES = [500, 3_000];
+const [PROXY_CORE, LOAD_CORE] = [0, 1];
 
-const children: ChildProcess[] = [];
-
-interface Started {
-  readonly pid: number;
-  readonly port: number;
+function option(flag: string, fallback: string): string {
+  const at = process.argv.indexOf(flag);
+  return at < 0 ? fallback : (process.argv[at + 1] ?? fallback);
 }
 
-async function start(file: string, ...argv: string[]): Promise<Started> {
-  const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, [path, ...argv], { stdio: ['ignore', 'pipe', 'inherit'] });
-  children.push(child);
-  const line = await Promise.race([
-    once(createInterface(child.stdout), 'line'),
-    once(child, 'exit').then(() => Promise.reject(new Error(`${file} ended before it listened`))),
-  ]);
-  return { pid: child.pid ?? 0, port: Number(line[0]) };
+interface Load {
+  readonly answers: number;
+  readonly errors: number;
+  readonly unanswered: number;
+  readonly seconds: number;
+  readonly p50: number;
+  readonly p99: number;
 }
 
-/** Processor time a process has used, ms: says what a request costs also where others use the machine. */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+interface Target {
+  readonly name: string;
+  readonly running: Pinned;
+  readonly hosts: string;
+  readonly full: { perSecond: number; p50: number; p99: number; cpuUs: number }[];
+  readonly fixed: Record<number, { p50: number; p99: number }[]>;
+  errors: number;
 }
 
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const folder = mkdtempSync(join(tmpdir(), 'arc-bench-edge-'));
+const program = join(folder, 'load');
+const started: Pinned[] = [];
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => done(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}
+
+async function start(name: string, core: number, port: number, { argv, env }: Peer): Promise<Pinned> {
+  const running = await Pinned.start({ name, core, port }, argv, env);
+  started.push(running);
+  return running;
+}
+
+async function target(name: string, port: number, peer: Peer, core = PROXY_CORE): Promise<Target> {
+  const hosts = join(folder, `${name.replace(/\W/g, '-')}.hosts`);
+  writeFileSync(hosts, Array.from({ length: HOT }, (_, n) => peer.host(n)).join('\n'));
+  return { name, running: await start(name, core, port, peer), hosts, full: [], fixed: {}, errors: 0 };
+}
+
+function load({ running, hosts }: Target, seconds: number, rate: number): Load {
+  const args = ['-c', String(LOAD_CORE), program, running.port, hosts, CONNECTIONS, seconds, rate].map(String);
+  return JSON.parse(execFileSync('taskset', args, { encoding: 'utf8' }));
+}
+
+function measure(one: Target): void {
+  const before = one.running.cpuMs();
+  const full = load(one, SECONDS, 0);
+  const cpuUs = ((one.running.cpuMs() - before) / full.answers) * 1_000;
+  one.full.push({ perSecond: full.answers / full.seconds, p50: full.p50, p99: full.p99, cpuUs });
+  one.errors += full.errors + full.unanswered;
+  for (const rate of RATES) {
+    const { p50, p99, errors, unanswered } = load(one, SECONDS, rate);
+    one.fixed[rate] = [...(one.fixed[rate] ?? []), { p50, p99 }];
+    one.errors += errors + unanswered;
+  }
+}
+
+async function targets(): Promise<readonly Target[]> {
+  const up = await freePort();
+  const ports = await Promise.all([freePort(), freePort(), freePort(), freePort(), freePort()]);
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning'];
+  const ours = (file: string, ...args: string[]): Peer => ({
+    argv: [...node, here(file), ...args],
+    env: {},
+    host: (n) => `${idOf(n)}.localhost`,
+  });
+  const direct = await target('direct', up, upstream(join(folder, 'up'), up), LOAD_CORE);
+  return [
+    direct,
+    await target('edge', ports[0], ours('./edge.ts', String(ports[0]), String(up), join(folder, 'set.json'))),
+    await target('node:http proxy', ports[1], ours('./peer.ts', String(ports[1]), String(up))),
+    await target('nginx', ports[2], nginx(join(folder, 'nginx'), ports[2], up)),
+    await target('HAProxy', ports[3], haproxy(join(folder, 'haproxy'), ports[3], up)),
+    await target('Caddy', ports[4], caddy(join(folder, 'caddy'), ports[4], up)),
+  ];
+}
+
+function summary(one: Target) {
+  const of = <T>(rows: readonly T[], pick: (row: T) => number) => median(rows.map(pick));
+  return {
+    name: one.name,
+    requestsPerSecond: Math.round(of(one.full, (row) => row.perSecond)),
+    cpuUsPerRequest: Math.round(of(one.full, (row) => row.cpuUs)),
+    fixed: RATES.map((rate) => ({
+      rate,
+      p50Us: of(one.fixed[rate] ?? [], (row) => row.p50),
+      p99Us: of(one.fixed[rate] ?? [], (row) => row.p99),
+    })),
+    errors: one.errors,
+  };
+}
+
+function versions(): Readonly<Record<string, string>> {
+  const first = (name: string, ...args: string[]) => {
+    const { stdout, stderr } = spawnSync(name, args, { encoding: 'utf8' });
+    return `${stdout}${stderr}`.split('\n')[0] ?? '';
+  };
+  return {
+    node: process.version,
+    nginx: first('nginx', '-v').replace('nginx version: nginx/', ''),
+    haproxy: first('haproxy', '-v').split(' ')[2] ?? '',
+    caddy: first('caddy', 'version'),
+    machine: `${cpus().length} × ${cpus()[0]?.model}, ${arch()}, Linux ${release()}`,
+  };
+}
 
 try {
-  const upstream = await start('./upstream.ts');
-  const edge = await start('./edge.ts', String(upstream.port));
-  const peer = await start('./peer.ts', String(upstream.port));
-  const targets = [
-    { name: 'direct', host: '127.0.0.2', ...upstream, hostHeader: '127.0.0.2' },
-    { name: 'edge', host: '127.0.0.1', ...edge, hostHeader: 'sb-bench.localhost' },
-    { name: 'node:http proxy', host: '127.0.0.1', ...peer, hostHeader: 'x' },
-  ];
-  const cpu = new Map<string, number[]>(targets.map(({ name }) => [name, []]));
-  const results = new Map<string, Measured[]>(targets.map(({ name }) => [name, []]));
-  for (const target of targets) await run({ ...target, clients: CLIENTS, durationMs: 300 });
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const target of targets) {
-      const before = cpuMs(target.pid);
-      const measured = await run({ ...target, clients: CLIENTS, durationMs: TURN_MS });
-      results.get(target.name)?.push(measured);
-      cpu.get(target.name)?.push(((cpuMs(target.pid) - before) / (measured.perSecond * (TURN_MS / 1_000))) * 1_000);
-    }
-  }
-  const one: string[] = [];
-  for (const target of targets) {
-    const alone = await run({ ...target, clients: 1, durationMs: 500 });
-    one.push(alone.p50Ms.toFixed(3));
-  }
-  console.table(
-    Object.fromEntries(
-      targets.map(({ name }, index) => {
-        const rounds = results.get(name) ?? [];
-        return [
-          name,
-          {
-            'requests/s': Math.round(median(rounds.map((round) => round.perSecond))),
-            'p50 ms': median(rounds.map((round) => round.p50Ms)).toFixed(2),
-            'p99 ms': median(rounds.map((round) => round.p99Ms)).toFixed(2),
-            'p50 ms, 1 client': one[index],
-            'its own CPU µs/request': Math.round(median(cpu.get(name) ?? [])),
-            errors: rounds.reduce((sum, round) => sum + round.errors, 0),
-          },
-        ];
-      }),
+  execFileSync('cc', ['-O2', '-o', program, here('./load.c')], { stdio: 'inherit' });
+  const all = await targets();
+  for (const one of all) load(one, 1, 0);
+  for (let round = 0; round < ROUNDS; round += 1) for (const one of all) measure(one);
+  const rows = all.map(summary);
+  const setUs = JSON.parse(readFileSync(join(folder, 'set.json'), 'utf8'));
+  const result = {
+    at: new Date().toISOString(),
+    ...{ rounds: ROUNDS, seconds: SECONDS, versions: versions(), setUs, rows },
+  };
+  console.log(
+    table(
+      [
+        '',
+        'requests/s',
+        'own CPU µs',
+        ...RATES.flatMap((rate) => [`p50 µs at ${rate}/s`, `p99 µs at ${rate}/s`]),
+        'errors',
+      ],
+      rows.map((row) => [
+        row.name,
+        ...[
+          row.requestsPerSecond,
+          row.cpuUsPerRequest,
+          ...row.fixed.flatMap(({ p50Us, p99Us }) => [p50Us, p99Us]),
+          row.errors,
+        ].map(String),
+      ]),
     ),
   );
-  console.log(`${CLIENTS} clients kept alive, ${ROUNDS} turns of ${TURN_MS} ms each, medians`);
+  console.log(`a new route, µs, at this many routes: ${JSON.stringify(setUs)}`);
+  const file = option('--json', '');
+  if (file !== '') writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
 } finally {
-  for (const child of children) child.kill('SIGKILL');
+  for (const one of started) await one.stop();
+  await removeTree(folder, tmpdir());
 }

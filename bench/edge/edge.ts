@@ -1,21 +1,30 @@
+import { writeFileSync } from 'node:fs';
 import { createEdge } from '../../src/edge/edge.ts';
 import { silentLogger } from '../../src/kit/logger.ts';
 import { realClock } from '../../src/kit/real.ts';
+import { addressOf, idOf, ROUTES } from './layout.ts';
 
-/** The edge with as many routes as a full node, and one that is asked for. Argument: the upstream's port. */
-const ROUTES = 10_000;
+/**
+ * The edge with as many routes as a full node. Arguments: its port, the upstream's, and a file that gets what one new
+ * route takes, µs, at growing sizes of the table.
+ */
+const [port = '0', upstreamPort = '80', file = ''] = process.argv.slice(2);
+const SIZES = [1_000, ROUTES, 40_000];
 const edge = createEdge({
-  listen: '127.0.0.1:0',
+  listen: `127.0.0.1:${port}`,
   domain: 'localhost',
   clock: realClock,
   logger: silentLogger,
   onActivity: () => {},
 });
-const route = { incarnation: 1, state: 'running', reason: 'ready', ports: [Number(process.argv[2])] } as const;
-for (let n = 0; n < ROUTES; n += 1) {
-  const id = `sb-${n.toString().replace(/[0-9]/g, (digit) => 'abcdefghij'[Number(digit)] ?? '')}zzzz`;
-  await edge.router.set({ ...route, id, address: `10.199.${n >> 8}.${n & 255}` });
+const route = { incarnation: 1, state: 'running', reason: 'ready', ports: [Number(upstreamPort)] } as const;
+const setUs: Record<number, number> = {};
+const LAST = 500;
+for (let n = 0, began = 0; n < (SIZES.at(-1) ?? 0); n += 1) {
+  if (SIZES.includes(n + LAST)) began = performance.now();
+  await edge.router.set({ ...route, id: idOf(n), address: addressOf(n) });
+  if (SIZES.includes(n + 1)) setUs[n + 1] = ((performance.now() - began) / LAST) * 1_000;
 }
-await edge.router.set({ ...route, id: 'sb-bench', address: '127.0.0.2' });
+if (file !== '') writeFileSync(file, JSON.stringify(setUs));
+for (let n = ROUTES; n < (SIZES.at(-1) ?? 0); n += 1) await edge.router.forget(idOf(n));
 await edge.listen();
-console.log(String(edge.address.port));

@@ -38,6 +38,8 @@ export interface ForwardedRequest {
   readonly upgrade?: { readonly socket: Socket; readonly head: Buffer; readonly protocol: string };
 }
 
+/** Bodies up to this go out in one write with their header. */
+const ONE_WRITE_BYTES = 4 * 1024;
 /** Methods that may be sent twice. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE', 'PROPFIND']);
 
@@ -219,7 +221,10 @@ export class Forward implements Exchange {
     const { response } = this.#call;
     if (!this.#requestSent) this.#dropBody();
     if (trailers.length > 0) response.addTrailers(pairs(trailers));
-    response.end(this.#pending);
+    const last = this.#pending;
+    // Text is joined with the header to one write, bytes make two.
+    if (last && last.length <= ONE_WRITE_BYTES && !this.#flushed) response.end(last.toString('latin1'), 'latin1');
+    else response.end(last);
   }
 
   onUpgrade(head: ResponseHead, rest: Buffer): void {

@@ -157,6 +157,7 @@ export class UpstreamPool implements ConnectionOwner {
   close(reason: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#dials.size === 0 && this.#live.size === 0) return;
     const failure = new UpstreamFailure('cut', reason);
     for (const end of [...this.#dials]) end(failure);
     for (const connection of [...this.#live]) connection.fail(failure);
