@@ -4,8 +4,7 @@ enum { MEMORY = 1, CPU = 2, CPUACCT = 4, PIDS = 8, FREEZER = 16, UNIFIED = 32 };
 #define ALL_OF_V2 (UNIFIED | MEMORY | CPU | CPUACCT | PIDS)
 static struct hierarchy { int fd; unsigned has; char path[PATH_MAX]; } hiers[8];
 static int nhiers, cgroup_version, create; /* `create`: a test's tree of plain files */
-static const char *group; /* the folder of this data folder's sandboxes */
-static char cgroup_unified[PATH_MAX]; static bool cgroup_hybrid; /* v1 is mounted, perhaps beside v2 */
+static const char *group; static char cgroup_unified[PATH_MAX]; static bool cgroup_hybrid; /* v1, perhaps beside v2 */
 static const struct { const char *name; unsigned bit; } CONTROLLERS[] = {
   {"memory", MEMORY}, {"cpu", CPU}, {"cpuacct", CPUACCT}, {"pids", PIDS}, {"freezer", FREEZER}};
 static struct hierarchy *holding(unsigned bit) {

@@ -79,7 +79,8 @@ static int mount_root(const struct msg *o, const char *image, int user) {
   if ((mkdir("u/u", 0755) == 0 && chown("u/u", base, base)) || (mkdir("u/w", 0755) && errno != EEXIST))
     return fail_errno("writable layer");
   strcat(options, ",upperdir=u/u,workdir=u/w");
-  if (mount("overlay", "m", "overlay", MS_NOSUID | MS_NODEV, options)) return fail_errno("mounting the root");
+  if (mount("overlay", "m", "overlay", MS_NOSUID | MS_NODEV, options)) /* before 5.19 it takes no mapped layers */
+    return errno == EINVAL && is(o, "idmap", "mount") ? fail("idmap_unsupported", "overlay") : fail_errno("overlay");
   if ((tree = (int)syscall(SYS_open_tree, AT_FDCWD, "m", OPEN_TREE_CLONE | O_CLOEXEC)) < 0 || chdir("/") ||
       umount2(root, MNT_DETACH) || syscall(SYS_move_mount, tree, "", AT_FDCWD, root, MOVE_MOUNT_F_EMPTY_PATH))
     return fail_errno("placing the root");

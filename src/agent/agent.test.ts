@@ -9,6 +9,7 @@ import type { CreateOrder, EngineEvent, LevelReport } from '../engines/engine.ts
 import { Freezer } from '../host/cgroups/freezer.ts';
 import { Blanks } from '../host/disk/blanks.ts';
 import { RuntimeFailed } from '../host/helper/port.ts';
+import { LayerCopies } from '../host/layers/layer-copies.ts';
 import { networkPlan } from '../host/network/plan.ts';
 import { silentLogger } from '../kit/logger.ts';
 import { FLAVOURS, OciRuntime, Records } from '../runtimes/oci/index.ts';
@@ -46,6 +47,7 @@ async function node(t: TestContext, changes: Partial<AgentDeps> = {}) {
           admit: async () => {},
           freezer: new Freezer(clock, '', 'arc'),
           records: new Records(),
+          copies: new LayerCopies({ dataDir: dir, cp: '/nowhere', run: () => Promise.reject(new Error('not run')) }),
         },
         blanks: new Blanks({ dir, mkfs: '/nowhere', run: () => Promise.reject(new Error('not run')) }),
         ...{ sandboxesDir: dir, rootMount: dir, resolvers: [], limits: { openFilesMax: 64 }, arch: 'x64' },

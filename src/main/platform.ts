@@ -165,7 +165,7 @@ function programs(): Programs {
     return path === undefined ? {} : { [name]: path };
   };
   return {
-    ...{ nft: needed('nft'), mkfs: needed('mkfs.ext4'), nsenter: needed('nsenter') },
+    ...{ nft: needed('nft'), mkfs: needed('mkfs.ext4'), nsenter: needed('nsenter'), cp: needed('cp') },
     ...optional('crun'),
     ...optional('runc'),
     ...optional('runsc'),

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from '../../agent/agent.ts';
 import { Slots } from '../../agent/slots.ts';
@@ -9,6 +9,7 @@ import { cgroupRoot } from '../../host/cgroups/root.ts';
 import { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
+import { LayerCopies } from '../../host/layers/layer-copies.ts';
 import { claimRange } from '../../host/network/claim-range.ts';
 import { Firewall } from '../../host/network/firewall.ts';
 import { checkRange, hostNetworks, uplinkMtu } from '../../host/network/host.ts';
@@ -27,6 +28,7 @@ export interface Programs {
   readonly nft: string;
   readonly mkfs: string;
   readonly nsenter: string;
+  readonly cp: string;
   readonly crun?: string;
   readonly runc?: string;
   readonly runsc?: string;
@@ -123,6 +125,7 @@ async function open(
   checkRange(plan, await hostNetworks());
   claimRange({ dataDir: deps.dataDir, range: plan.range, registry: deps.uidRegistry, served: deps.served });
   await firewall.install();
+  await parts.copies.sweep(new Set(await readdir(parts.sandboxesDir)));
   await agent.open();
 }
 
@@ -134,6 +137,7 @@ async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Fir
     admit: (policy) => firewall.admit(policy),
     freezer: new Freezer(deps.clock, await readFile('/proc/self/mountinfo', 'utf8'), cgroupRoot(deps.dataDir)),
     blanks: new Blanks({ dir: join(deps.dataDir, 'blanks'), mkfs: deps.programs.mkfs, run: deps.run }),
+    copies: new LayerCopies({ dataDir: deps.dataDir, cp: deps.programs.cp, run: deps.run }),
     records: new Records(),
     sandboxesDir: join(deps.dataDir, 'sandboxes'),
     rootMount: join(deps.dataDir, 'root'),

@@ -118,14 +118,16 @@ async function tables({ probe, tag, run }: RealOrphanDeps): Promise<readonly Thi
 }
 
 function folders({ probe, dataDir }: RealOrphanDeps): readonly Thing[] {
-  const root = join(dataDir, 'sandboxes');
-  return idsIn(root).map((id) => ({
-    kind: 'folder',
-    name: join(root, id),
-    sandbox: id,
-    proof: `in ${root}`,
-    remove: () => removeFolder(join(root, id), root, probe),
-  }));
+  const roots = [join(dataDir, 'sandboxes'), join(dataDir, 'copies')];
+  return roots.flatMap((root) =>
+    idsIn(root).map((id) => ({
+      kind: 'folder' as const,
+      name: join(root, id),
+      sandbox: id,
+      proof: `in ${root}`,
+      remove: () => removeFolder(join(root, id), root, probe),
+    })),
+  );
 }
 
 /** One sandbox's folder, itself no link, with nothing mounted in it. */

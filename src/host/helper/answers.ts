@@ -1,7 +1,7 @@
 import { ArcError, ERRORS, type ErrorCode } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
 import type { ExecInfo, FileStat, Target } from '../../engines/engine.ts';
-import { type HelperEntry, RuntimeFailed } from './port.ts';
+import { type HelperEntry, IDMAP_UNSUPPORTED, RuntimeFailed } from './port.ts';
 import { signalName } from './signals.ts';
 import type { Fields } from './wire.ts';
 
@@ -21,11 +21,8 @@ export function errorOf(fields: Fields): Error {
       oom,
     );
   }
-  if (code === 'idmap_unsupported') {
-    return new ArcError('host_unfit', message, {
-      extra: { cause: 'idmap_unsupported' },
-      hint: 'Use a shifted copy of the layers where the kernel can not map ids on a mount.',
-    });
+  if (code === IDMAP_UNSUPPORTED) {
+    return new ArcError('host_unfit', message, { extra: { cause: IDMAP_UNSUPPORTED } });
   }
   return new ArcError(isCode(code) ? code : 'internal', message);
 }

@@ -11,6 +11,9 @@ import type { ExecInfo, ExecStream, FileSession, Target } from '../../engines/en
  * or nothing, `runtime/` (the runtime's state root). `destroy` removes what the helper made and then the folder.
  */
 
+/** In `extra.cause` of the host_unfit of a start: the kernel can't id-map the layers. Nothing of it is left. */
+export const IDMAP_UNSUPPORTED = 'idmap_unsupported';
+
 /** Where a runtime's config.json finds the namespaces that the helper made for it. */
 export const NS_USER_PATH = '/proc/self/fd/100';
 export const NS_NET_PATH = '/proc/self/fd/101';
@@ -28,8 +31,9 @@ export interface HelperStart extends Target {
     readonly hostInterface: string;
     readonly mtu: number;
   };
-  /** Directories, lowest first; each is mounted read-only and id-mapped into the sandbox's mount namespace. */
+  /** Directories, lowest first; each is mounted read-only into the sandbox's mount namespace. */
   readonly lowers: readonly string[];
+  /** `mount`: id-mapped. `none`: as they are, where they are copies with the sandbox's own owners. */
   readonly idmap: 'mount' | 'none';
   readonly upper: {
     readonly kind: 'image' | 'memory';

@@ -1,6 +1,7 @@
 import type { Freezer } from '../../host/cgroups/freezer.ts';
 import type { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
+import type { LayerCopies } from '../../host/layers/layer-copies.ts';
 import type { NetworkPlan, NetworkPolicy } from '../../host/network/plan.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
@@ -16,6 +17,7 @@ export interface NodeParts {
   readonly admit: (policy: NetworkPolicy) => Promise<void>;
   readonly freezer: Freezer;
   readonly blanks: Blanks;
+  readonly copies: LayerCopies;
   readonly records: Records;
   /** Holds one folder for each sandbox. */
   readonly sandboxesDir: string;

@@ -34,6 +34,7 @@ export function helperStart(
   folder: SandboxFolder,
   blank: BlankImage | undefined,
   uid: number,
+  lowers: Pick<HelperStart, 'lowers' | 'idmap'>,
 ): HelperStart {
   const { flavour, plan } = deps;
   const { limits, network, logBytes } = order.spec;
@@ -52,8 +53,7 @@ export function helperStart(
       hostInterface: plan.hostInterface(order.slot, network),
       mtu: plan.mtu,
     },
-    lowers: [...order.lowers, folder.names],
-    idmap: 'mount',
+    ...lowers,
     upper: {
       kind: limits.diskKind,
       bytes,

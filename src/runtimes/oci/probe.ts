@@ -66,7 +66,7 @@ export async function probeLevel(
     const handle = await runtime.start(order, limit.signal);
     const exit = await runtime.wait(handle, limit.signal);
     if (exit.code !== ALL_RIGHT) return absent(WRONG[exit.code ?? 0] ?? `it ended with ${exit.code ?? exit.signal}`);
-    const note = flavour.note === undefined ? flavour.protects : `${flavour.protects}; ${flavour.note}`;
+    const note = handle.note === undefined ? flavour.protects : `${flavour.protects}; ${handle.note}`;
     return [{ level, available: true, runtime: name, note }];
   } catch (error) {
     return absent(asArcError(error).message);

@@ -23,8 +23,10 @@ import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import type { OciDeps } from './deps.ts';
 import { execFailure, startFailure } from './failures.ts';
+import type { Flavour } from './flavour.ts';
 import { guestProcesses } from './guest-processes.ts';
 import { guestRuns } from './guest-start.ts';
+import { COPIES_NOTE, startOnLayers } from './layers.ts';
 import { writeNames } from './names.ts';
 import { configFor, enteredOf, execPaths, helperExec, helperStart } from './orders.ts';
 import { execProcess, startProcess } from './process.ts';
@@ -79,8 +81,10 @@ export class OciRuntime implements Runtime {
     try {
       const [record, blank] = await Promise.all([this.#write(order, folder, user), this.#blank(order)]);
       await this.#deps.admit(order.spec.network);
-      const process = await this.#deps.helper.start(helperStart(this.#deps, order, folder, blank, user.uid));
-      const handle = handleOf(record, this.#deps.flavour, process);
+      const process = await startOnLayers(this.#deps, order, folder, signal, (lowers) =>
+        this.#deps.helper.start(helperStart(this.#deps, order, folder, blank, user.uid, lowers)),
+      );
+      const handle = handleOf(record, this.#flavour, process);
       await this.#guestRuns(handle, signal);
       return handle;
     } catch (error) {
@@ -129,6 +133,7 @@ export class OciRuntime implements Runtime {
 
   async destroy(target: Target): Promise<void> {
     await this.#deps.helper.destroy(target);
+    await this.#deps.copies.remove(target.id);
     this.#deps.records.forget(target.id);
   }
 
@@ -236,6 +241,13 @@ export class OciRuntime implements Runtime {
     throw new ArcError('wrong_state', `${this.name} refused: ${result.notStarted ?? clean(result.stderr)}`);
   }
 
+  /** With what is to be said of this machine, too. */
+  get #flavour(): Flavour {
+    const { flavour, copies } = this.#deps;
+    if (!copies.needed) return flavour;
+    return { ...flavour, note: flavour.note === undefined ? COPIES_NOTE : `${flavour.note}; ${COPIES_NOTE}` };
+  }
+
   #folder(id: string): SandboxFolder {
     return sandboxFolder(this.#deps.sandboxesDir, id);
   }
@@ -249,7 +261,7 @@ export class OciRuntime implements Runtime {
     const record = await this.#deps.records.read(this.#folder(target.id).record, target);
     if (record === undefined) return undefined;
     const entry = await this.#entry(target);
-    return entry?.phase === 'running' ? handleOf(record, this.#deps.flavour, entry) : undefined;
+    return entry?.phase === 'running' ? handleOf(record, this.#flavour, entry) : undefined;
   }
 
   async #recoverOne(entry: HelperEntry): Promise<Found | undefined> {
@@ -259,7 +271,7 @@ export class OciRuntime implements Runtime {
     if (entry.phase === 'partial') {
       return { phase: 'partial', target, slot: entry.slot };
     }
-    const handle = handleOf(record, this.#deps.flavour, entry);
+    const handle = handleOf(record, this.#flavour, entry);
     if (entry.phase === 'running') return { phase: 'running', handle };
     return { phase: 'exited', handle, exit: entry.exit ?? UNKNOWN_EXIT };
   }

@@ -13,6 +13,7 @@ import { buildHelper } from '../../../src/host/helper/build.ts';
 import type { HelperClient } from '../../../src/host/helper/client.ts';
 import { superviseHelper } from '../../../src/host/helper/supervise.ts';
 import { JournalLogs } from '../../../src/host/journal/logs.ts';
+import { LayerCopies } from '../../../src/host/layers/layer-copies.ts';
 import { formatCidr, overlap } from '../../../src/host/network/cidr.ts';
 import { hostNetworks } from '../../../src/host/network/host.ts';
 import { instanceTag, networkPlan } from '../../../src/host/network/plan.ts';
@@ -110,7 +111,7 @@ export interface World extends AsyncDisposable {
 export const PROGRAMS = { crun: '/usr/bin/crun', runc: '/usr/sbin/runc', runsc: '/usr/bin/runsc' } as const;
 
 /** A node of its own: data folder, helper, address range. Nothing of it is left at the end. */
-export async function world(): Promise<World> {
+export async function world(options: { readonly copyLayers?: boolean } = {}): Promise<World> {
   const range = await someRange();
   const dir = await mkdtemp(join(tmpdir(), 'arcn-'));
   await chmod(dir, 0o711);
@@ -130,6 +131,7 @@ export async function world(): Promise<World> {
     admit: async () => {},
     freezer: new Freezer(realClock, readFileSync('/proc/self/mountinfo', 'utf8'), cgroupRoot(dir)),
     blanks: new Blanks({ dir: join(dir, 'blanks'), mkfs: '/usr/sbin/mkfs.ext4', run: runProgram }),
+    copies: new LayerCopies({ dataDir: dir, cp: '/usr/bin/cp', run: runProgram, needed: options.copyLayers ?? false }),
     records: new Records(),
     sandboxesDir: join(dir, 'sandboxes'),
     rootMount: join(dir, 'root'),

@@ -57,7 +57,7 @@ export const kernelChecks: readonly Check[] = [
   {
     id: 'kernel.idmap',
     title: 'Idmapped mounts',
-    cost: 'layers are copied once for each range of user ids instead of being shared: slower first starts, more disk',
+    cost: 'each sandbox gets a copy of its layers instead of sharing them: slower starts, more disk',
     fix: 'Keep the data folder on ext4, xfs or btrfs and boot a kernel of 5.19 or later.',
     look: async ({ machine }, facts) => {
       if (facts.tryIdmap === undefined) {
