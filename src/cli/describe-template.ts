@@ -8,7 +8,7 @@ export function rootText({ root }: Template): string {
   return root.image ?? ('layers' in root ? `${root.layers.length} layers` : '');
 }
 
-export function describeTemplate({ name, template, effective, builtin, createdAt }: TemplateView): string {
+export function describeTemplate({ name, template, effective, builtin, createdAt, pool }: TemplateView): string {
   const { root } = template;
   return textFields([
     ['name', name],
@@ -28,6 +28,20 @@ export function describeTemplate({ name, template, effective, builtin, createdAt
     ['network', effective.network],
     ['capabilities', template.capabilities?.join(', ')],
     ['ttl', effective.ttl ?? 'none'],
+    ['pool', pool && poolText(pool)],
+    ['pool problem', pool?.problem && problemText(pool)],
     ['added', builtin ? 'built in' : createdAt],
   ]);
+}
+
+type Pool = NonNullable<TemplateView['pool']>;
+
+export function poolText({ min, max, target, ready, starting, hits, misses, unfit }: Pool): string {
+  const bounds = min === max ? `${min}` : `${min} to ${max}`;
+  const counts = `${hits} hits, ${misses} misses${unfit > 0 ? `, ${unfit} that asked for something else` : ''}`;
+  return `${ready} ready${starting > 0 ? `, ${starting} starting` : ''} of ${target} (${bounds}); ${counts}`;
+}
+
+function problemText({ problem, retryAt }: Pool): string {
+  return `${problem}${retryAt === undefined ? '' : `; tried again at ${retryAt}`}`;
 }

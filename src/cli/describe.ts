@@ -24,6 +24,7 @@ export function describe(one: Sandbox, now: number): string {
     ['labels', labelsText(one.labels) || undefined],
     ['owner', one.owner],
     ['node', one.node || undefined],
+    ['began', one.start && (one.start === 'claimed' ? 'claimed from the pool' : 'started for this create')],
     ['created', `${ago(one.createdAt, now)} ago (${one.createdAt})`],
     ['started', one.startedAt && `${ago(one.startedAt, now)} ago (${one.startedAt}), start number ${one.incarnation}`],
   ];

@@ -23,6 +23,15 @@ export interface ResolvedSpec {
   readonly ttlMs: number | null;
   readonly afterReboot: 'recreate' | 'fail';
   readonly logBytes: number;
+  /** Warm sandboxes that are kept of its template; of no meaning to one that runs. */
+  readonly pool?: PoolSpec;
+}
+
+export interface PoolSpec {
+  readonly min: number;
+  readonly max: number;
+  /** `late`: the env of a create is for commands, terminals and a file, not for the program. */
+  readonly env: 'command' | 'late';
 }
 
 export type RootRef =

@@ -6,6 +6,7 @@ export type State = (typeof STATES)[number];
 export const REASONS = [
   'user', // a person or client asked for it
   'created', // the first life of a new sandbox
+  'claimed', // handed over from a pool, where it had been started and was waiting
   'ready', // its readiness check passed
   'exit', // its command ended by itself; see `exit`
   'oom', // the kernel killed it for memory

@@ -37,6 +37,13 @@ export class Admission<T = undefined> {
     return true;
   }
 
+  /** A turn for work in the background: where nobody waits, and one place stays free for the next who asks. */
+  tryBehind(id: string): boolean {
+    if (this.#waiting.size > 0 || this.#starting.size >= Math.max(1, this.#limits.startsMax - 1)) return false;
+    this.#starting.add(id);
+    return true;
+  }
+
   /** Throws at_capacity before anything of a new sandbox is written. What was accepted earlier is never refused. */
   checkRoom(): void {
     if (this.#waiting.size >= this.#limits.queueMax) {

@@ -1,7 +1,7 @@
 import { ArcError } from '../contract/errors.ts';
 import type { CreateRequest } from '../contract/schemas/sandbox.ts';
-import type { ImageDefaults, Template } from '../contract/schemas/template.ts';
-import type { Limits, ReadySpec, ResolvedSpec, RootRef } from '../contract/spec.ts';
+import type { ImageDefaults, Pool, Template } from '../contract/schemas/template.ts';
+import type { Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef } from '../contract/spec.ts';
 import { LEVELS, type Level } from '../contract/states.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
 
@@ -33,6 +33,8 @@ export const BOUNDS = {
   readyTimeoutMs: { min: 1, max: 3_600_000 },
   labels: 32,
   env: 256,
+  /** Of all small files that come with a create. */
+  filesBytes: 65_536,
 } as const;
 
 /** Collects every fault before it throws, so that a person mends all of them at once. */
@@ -96,9 +98,16 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
     afterReboot: template.afterReboot ?? 'recreate',
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
+    ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
   };
   faults.throwIfAny('invalid_template');
   return spec;
+}
+
+function resolvePool(pool: Pool, faults: Faults): PoolSpec {
+  const { min, max = min, env = 'command' } = pool;
+  if (max < min) faults.add(`pool.max: ${max} is less than pool.min, ${min}`);
+  return { min, max, env };
 }
 
 function resolveLimits(template: Template, faults: Faults): Limits {
@@ -158,6 +167,7 @@ export function resolveRequest(base: ResolvedSpec, request: CreateRequest): Reso
     network: request.network ?? base.network,
     ttlMs: request.ttl === undefined ? base.ttlMs : faults.duration('ttl', request.ttl, 0, BOUNDS.ttlMs),
   };
+  checkFiles(request.files ?? {}, faults);
   faults.throwIfAny('invalid_request');
   if (levelRank(spec.isolation) < levelRank(base.isolation)) {
     throw new ArcError('isolation_too_weak', `${base.template} asks for ${base.isolation}, not ${spec.isolation}`, {
@@ -170,6 +180,18 @@ export function resolveRequest(base: ResolvedSpec, request: CreateRequest): Reso
     });
   }
   return spec;
+}
+
+function checkFiles(files: Readonly<Record<string, string>>, faults: Faults): void {
+  let bytes = 0;
+  for (const [path, text] of Object.entries(files)) {
+    bytes += Buffer.byteLength(text);
+    const parts = path.split('/').slice(1);
+    const plain = parts.every((part) => part !== '' && part !== '.' && part !== '..');
+    const kernels = ['proc', 'sys', 'dev'].includes(parts[0] ?? '');
+    if (!plain || kernels) faults.add(`files: ${JSON.stringify(path.slice(0, 80))} is no path of a file to write`);
+  }
+  if (bytes > BOUNDS.filesBytes) faults.add(`files: more than ${BOUNDS.filesBytes} bytes; use the files API for more`);
 }
 
 export function levelRank(level: Level): number {

@@ -4,6 +4,7 @@ import { formatDuration } from '../contract/units.ts';
 /** Why a sandbox is as it is, as the end of a sentence that begins with what happened. */
 const BECAUSE: Readonly<Record<Reason, string>> = {
   user: 'because somebody asked for it',
+  claimed: 'as somebody got it from the pool of its template',
   created: 'as a new sandbox',
   ready: 'after it was ready',
   exit: 'because its program ended',

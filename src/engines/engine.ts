@@ -1,4 +1,4 @@
-import type { Exit, ResolvedSpec } from '../contract/spec.ts';
+import type { Exit, Limits, ResolvedSpec } from '../contract/spec.ts';
 import type { Level } from '../contract/states.ts';
 
 /**
@@ -114,6 +114,7 @@ export interface Engine {
   freeze?(target: Target): Promise<void>;
   /** Its processes go on. Idempotent. Throws wrong_state where it does not run in this incarnation. */
   thaw?(target: Target): Promise<void>;
+  readonly limits?: EngineLimits;
   memoryPressure?(): Promise<MemoryPressure>;
 }
 
@@ -228,6 +229,14 @@ export interface ProcessInfo {
   readonly state: string;
   readonly rssBytes: number;
   readonly command: string;
+}
+
+export interface EngineLimits {
+  /**
+   * Changes the limits on memory, processors and processes of one that runs. Throws method_not_allowed where its runtime
+   * can't; after a throw some may have been changed.
+   */
+  set(target: Target, limits: Limits): Promise<void>;
 }
 
 export interface EngineStats {

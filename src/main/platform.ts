@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { createEdge } from '../edge/edge.ts';
@@ -46,6 +46,8 @@ export interface PlatformOptions {
 
 const ROOT = join(import.meta.dirname, '../..');
 const RECLAIM_WAIT_MS = 1_000;
+/** Of the machine's memory, one part in so many is for warm sandboxes when nobody says otherwise. */
+const WARM_PART = 4;
 const clock = realClock;
 const rng = realRng;
 
@@ -87,7 +89,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       ...{ images, clock, rng, logger },
       boot: realBootClock(),
       builtins: builtinTemplates(),
-      options: { startsMax: config.startsAtOnce },
+      options: { startsMax: config.startsAtOnce, warmBytes: config.warmMemory ?? totalmem() / WARM_PART },
     });
     await plane.keys.ensureAdmin(secret);
 

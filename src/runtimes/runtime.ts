@@ -1,4 +1,4 @@
-import type { Exit, ResolvedSpec } from '../contract/spec.ts';
+import type { Exit, Limits, ResolvedSpec } from '../contract/spec.ts';
 import type { Level } from '../contract/states.ts';
 import type {
   ExecInfo,
@@ -87,5 +87,7 @@ export interface Runtime {
   signalExec?(handle: Handle, id: string, name: string): Promise<void>;
   files?(handle: Handle): Promise<FileSession>;
   stats?(handle: Handle): Promise<RawStats>;
+  /** Changes limits on memory, processors and processes. Throws method_not_allowed, memory_too_small. */
+  setLimits?(handle: Handle, limits: Limits): Promise<void>;
   processes?(handle: Handle): Promise<readonly ProcessInfo[]>;
 }

@@ -42,6 +42,10 @@ export interface SandboxRecord {
   readonly exit?: Exit;
   readonly history: readonly HistoryEntry[];
   readonly queuePosition?: number;
+  /** How its first life began. */
+  readonly start?: 'claimed' | 'cold';
+  /** Variables of its create that came too late for its program; commands and terminals get them. */
+  readonly lateEnv?: Readonly<Record<string, string>>;
 }
 
 export interface Page<T> {
@@ -66,6 +70,25 @@ export interface TemplateRecord {
   readonly createdAt: number;
   /** With the image's defaults merged in. */
   readonly resolved: ResolvedSpec;
+  /** How its pool stands; never stored. */
+  readonly pool?: PoolStatus;
+}
+
+/** Counts are of this run of Arc. */
+export interface PoolStatus {
+  readonly template: string;
+  readonly min: number;
+  readonly max: number;
+  readonly target: number;
+  readonly ready: number;
+  readonly starting: number;
+  readonly hits: number;
+  readonly misses: number;
+  /** Creates that asked for what a warm one can't become. */
+  readonly unfit: number;
+  readonly problem?: string;
+  /** ms since the epoch. */
+  readonly retryAt?: number;
 }
 
 export interface EventRecord {
@@ -126,6 +149,8 @@ export interface Templates {
   /** Pulls or takes in its root first; nothing is kept after a failure. */
   add(caller: Caller, request: AddTemplate): Promise<TemplateRecord>;
   remove(caller: Caller, name: string): Promise<void>;
+  /** How every pool stands. */
+  pools(): readonly PoolStatus[];
   /** Layers that no template and no sandbox uses. */
   prune(caller: Caller): Promise<{ readonly layers: number; readonly bytes: number }>;
 }

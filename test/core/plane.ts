@@ -20,7 +20,7 @@ export const ada: Caller = { owner: 'ada', keyId: 'key-ada', scopes: ['sandboxes
 export const bob: Caller = { owner: 'bob', keyId: 'key-bob', scopes: ['sandboxes:read', 'sandboxes:write'] };
 export const admin: Caller = { owner: 'root', keyId: 'key-root', scopes: ['admin'] };
 
-const builtin = (name: string, more: Partial<Template> = {}): Template => ({
+export const builtin = (name: string, more: Partial<Template> = {}): Template => ({
   name,
   root: { builtin: 'shell' },
   command: [`/${name}`],
@@ -61,8 +61,11 @@ export class Plane {
   router = new MemoryRouter();
   now: ControlPlane;
 
-  constructor(options: Partial<ControlPlaneOptions> = {}) {
+  readonly #templates: readonly Template[];
+
+  constructor(options: Partial<ControlPlaneOptions> = {}, templates: readonly Template[] = []) {
     this.#options = options;
+    this.#templates = [...TEMPLATES, ...templates];
     this.now = this.#build();
   }
 
@@ -71,13 +74,16 @@ export class Plane {
     const { store, engine, router, images, clock, boot } = this;
     return createControlPlane({
       ...{ store, engine, router, images, clock, boot, logger: silentLogger, rng: this.#rng },
-      builtins: TEMPLATES,
+      builtins: this.#templates,
       options: this.#options,
     });
   }
 
-  static async started(options: Partial<ControlPlaneOptions> = {}): Promise<Plane> {
-    const plane = new Plane(options);
+  static async started(
+    options: Partial<ControlPlaneOptions> = {},
+    templates: readonly Template[] = [],
+  ): Promise<Plane> {
+    const plane = new Plane(options, templates);
     await plane.start();
     return plane;
   }

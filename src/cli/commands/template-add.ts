@@ -46,6 +46,11 @@ file. A password is read from the input, never from the command line.`,
     isolation: { type: 'string', value: 'LEVEL', about: 'the least level', choices: LEVELS },
     network: { type: 'string', value: 'NETWORK', about: 'none or public', choices: ['none', 'public'] },
     ttl: { type: 'string', value: 'DURATION', about: 'time to live' },
+    pool: { type: 'string', value: 'MIN[-MAX]', about: 'sandboxes kept ready, such as 5 or 5-20' },
+    'late-env': {
+      type: 'boolean',
+      about: 'variables of a create are for commands and /run/arc/env, not for the program',
+    },
     label: { type: 'string', short: 'l', multiple: true, value: 'KEY=VALUE', about: 'a label of every sandbox' },
     description: { type: 'string', value: 'TEXT', about: 'a sentence for people' },
     username: { type: 'string', value: 'NAME', about: 'user of the registry' },
@@ -147,6 +152,7 @@ function fromOptions(args: Args, env: CliEnv): Record<string, unknown> {
     ready: filled(ready),
     env: filled(variables),
     labels: filled(labels),
+    pool: poolOf(args),
     cpus: number(args.text('cpus'), '--cpus'),
     pids: whole(args.text('pids'), '--pids'),
     ...Object.fromEntries(
@@ -155,6 +161,21 @@ function fromOptions(args: Args, env: CliEnv): Record<string, unknown> {
         args.text(name),
       ]),
     ),
+  });
+}
+
+function poolOf(args: Args): Record<string, unknown> | undefined {
+  const text = args.text('pool');
+  if (text === undefined) {
+    if (args.has('late-env')) throw new UsageError('--late-env needs --pool');
+    return undefined;
+  }
+  const [, min, max] = /^([0-9]{1,5})(?:-([0-9]{1,5}))?$/.exec(text) ?? [];
+  if (min === undefined) throw new UsageError('--pool wants a number, or two such as 5-20');
+  return present({
+    min: Number(min),
+    max: max === undefined ? undefined : Number(max),
+    env: args.has('late-env') ? 'late' : undefined,
   });
 }
 

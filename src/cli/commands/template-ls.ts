@@ -19,10 +19,13 @@ export const command: Command = {
         one.effective.ports.join(','),
         one.effective.isolation,
         one.effective.memory,
+        one.pool ? `${one.pool.ready}/${one.pool.target}` : '',
         one.builtin ? 'built in' : `${ago(one.createdAt, env.clock.now())} ago`,
         one.template.description ?? '',
       ]);
-      await out.write(textTable(['NAME', 'FROM', 'PORTS', 'ISOLATION', 'MEMORY', 'ADDED', 'DESCRIPTION'], rows));
+      await out.write(
+        textTable(['NAME', 'FROM', 'PORTS', 'ISOLATION', 'MEMORY', 'WARM', 'ADDED', 'DESCRIPTION'], rows),
+      );
     }
     return 0;
   },

@@ -6,6 +6,27 @@ import { DurationText, LevelName, Network, SizeText, Template } from './template
 
 const closed = { additionalProperties: false } as const;
 
+/** How the pool of a template stands. Counts are of this run of the server. */
+export const PoolView = Type.Object(
+  {
+    min: Type.Integer(),
+    max: Type.Integer(),
+    /** What it should hold now, by recent demand and the memory there is. */
+    target: Type.Integer(),
+    ready: Type.Integer(),
+    starting: Type.Integer(),
+    /** Creates that were given a warm one; that found none ready; that asked for what a warm one can't become. */
+    hits: Type.Integer(),
+    misses: Type.Integer(),
+    unfit: Type.Integer(),
+    /** Why it holds less than it should. */
+    problem: Type.Optional(Type.String()),
+    /** When a start is tried again after failures. */
+    retryAt: Type.Optional(Type.String({ format: 'date-time' })),
+  },
+  closed,
+);
+
 /** A template as the API shows it: the document that was added, and what it comes to with defaults filled in. */
 export const TemplateView = Type.Object(
   {
@@ -30,6 +51,7 @@ export const TemplateView = Type.Object(
       },
       closed,
     ),
+    pool: Type.Optional(PoolView),
   },
   { ...closed, $id: 'TemplateView' },
 );

@@ -4,6 +4,12 @@ import { Command, DurationText, Env, Labels, LevelName, NAME_PATTERN, Network, S
 
 const closed = { additionalProperties: false } as const;
 
+export const Files = Type.Record(
+  Type.String({ pattern: '^/[^\\u0000]{1,1023}$' }),
+  Type.String({ maxLength: 65_536 }),
+  { maxProperties: 16, ...closed },
+);
+
 /** POST /v1/sandboxes */
 export const CreateRequest = Type.Object(
   {
@@ -18,6 +24,8 @@ export const CreateRequest = Type.Object(
     disk: Type.Optional(SizeText),
     network: Type.Optional(Network),
     ttl: Type.Optional(DurationText),
+    /** Small text files by absolute path, written before the answer. */
+    files: Type.Optional(Files),
   },
   { ...closed, $id: 'CreateRequest' },
 );
@@ -64,6 +72,8 @@ export const Sandbox = Type.Object(
     expiresReason: Type.Optional(ReasonName),
     exit: Type.Optional(ExitView),
     queuePosition: Type.Optional(Type.Integer()),
+    /** How its first life began: `claimed` from the template's pool, where it was running already, or `cold`. */
+    start: Type.Optional(Type.Union([Type.Literal('claimed'), Type.Literal('cold')])),
     /** Which runtime gives the level, such as `crun`. */
     runtime: Type.Optional(Type.String()),
     /** Said where the level has more than one face, such as gVisor's network stack. */

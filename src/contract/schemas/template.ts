@@ -71,6 +71,23 @@ export const Ready = Type.Object(
 
 export const Network = Type.Union([Type.Literal('none'), Type.Literal('public')]);
 
+/** Sandboxes of this template that are started ahead and wait to be claimed. */
+export const Pool = Type.Object(
+  {
+    /** Kept ready at least, as far as the node's memory for warm sandboxes allows. */
+    min: Type.Integer({ minimum: 0, maximum: 10_000 }),
+    /** Kept ready at most; between the two it follows recent demand. Default: `min`. */
+    max: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
+    /**
+     * Who needs the `env` of a create. `command` (the default): the program itself, so such a create is started cold.
+     * `late`: commands, terminals and the file /run/arc/env, so a warm one will do.
+     */
+    env: Type.Optional(Type.Union([Type.Literal('command'), Type.Literal('late')])),
+  },
+  closed,
+);
+export type Pool = Static<typeof Pool>;
+
 export const Template = Type.Object(
   {
     name: Type.String({ pattern: NAME_PATTERN }),
@@ -108,6 +125,7 @@ export const Template = Type.Object(
     labels: Type.Optional(Labels),
     /** Bytes of log kept for each sandbox. */
     logs: Type.Optional(SizeText),
+    pool: Type.Optional(Pool),
   },
   { ...closed, $id: 'Template' },
 );

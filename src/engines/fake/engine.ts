@@ -6,6 +6,8 @@ import type {
   Engine,
   EngineCapabilities,
   EngineEvent,
+  EngineFiles,
+  EngineLimits,
   Held,
   MemoryPressure,
   NodeReport,
@@ -38,6 +40,9 @@ export class FakeEngine implements Engine {
     park: true,
     placeOnNode: false,
   };
+  /** Capabilities that a test may give it. */
+  limits?: EngineLimits;
+  files?: EngineFiles;
   plan: FakePlan;
   /** What it says about memory. */
   pressure: MemoryPressure = { totalBytes: 2 ** 33, availableBytes: 2 ** 32, stalledPercent: 0 };

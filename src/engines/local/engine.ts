@@ -13,6 +13,7 @@ import type {
   EngineEvent,
   EngineExecs,
   EngineFiles,
+  EngineLimits,
   EngineLogs,
   EngineStats,
   Held,
@@ -51,6 +52,7 @@ export class LocalEngine implements Engine {
   readonly files: EngineFiles;
   readonly logs: EngineLogs;
   readonly stats: EngineStats;
+  readonly limits: EngineLimits;
   readonly #parts: LocalEngineParts;
 
   constructor(parts: LocalEngineParts) {
@@ -59,6 +61,7 @@ export class LocalEngine implements Engine {
     this.files = filesOf(parts);
     this.logs = parts.logs;
     this.stats = statsOf(parts);
+    this.limits = limitsOf(parts);
   }
 
   async nodes(): Promise<readonly NodeReport[]> {
@@ -158,6 +161,17 @@ function filesOf({ agent, opened }: LocalEngineParts): EngineFiles {
       const { handle, runtime } = agent.running(target);
       if (runtime.files === undefined) throw unable(runtime.name, 'reach files');
       return await runtime.files(handle);
+    },
+  };
+}
+
+function limitsOf({ agent, opened }: LocalEngineParts): EngineLimits {
+  return {
+    set: async (target, limits) => {
+      await opened;
+      const { handle, runtime } = agent.running(target);
+      if (runtime.setLimits === undefined) throw new ArcError('method_not_allowed', `${runtime.name} can not do that`);
+      await runtime.setLimits(handle, limits);
     },
   };
 }

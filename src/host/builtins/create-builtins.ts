@@ -139,6 +139,9 @@ class LocalBuiltins implements Builtins {
     if (made && (!from || made.mtimeMs >= from.mtimeMs)) return binary;
     if (!from) throw new ArcError('host_unfit', `the builtin whoami needs ${source}, which is not here`);
     const own = join(this.#root, 'whoami');
+    // Compiled by an earlier run: made anew it would be another root, and what waits in pools of the one before useless.
+    const before = statSync(own, { throwIfNoEntry: false });
+    if (before && before.mtimeMs >= from.mtimeMs) return own;
     const argv = ['-Os', '-static', '-s', '-o', own, source];
     await promisify(execFile)('cc', argv, { timeout: COMPILE_TIMEOUT_MS }).catch((cause: Error) => {
       const lacks = (cause as NodeJS.ErrnoException).code === 'ENOENT';

@@ -32,11 +32,11 @@ test('both versions of the files say the same, without what the page cache holds
   for (const [name, text] of Object.entries(files)) await writeFile(join(dir, name), text);
   const wanted = { cpuMs: 2.5, memoryBytes: 8000, pids: 3 };
   for (const version of [1, 2] as const) {
-    const paths = { memory: dir, cpuacct: dir, pids: dir, version };
+    const paths = { memory: dir, cpu: dir, cpuacct: dir, pids: dir, version };
     assert.deepEqual(await readUsage(paths), wanted);
     assert.deepEqual(await readPids(paths), [11, 12]);
   }
-  const gone = { memory: '/nowhere', cpuacct: '/nowhere', pids: '/nowhere', version: 2 as const };
+  const gone = { memory: '/nowhere', cpu: '/nowhere', cpuacct: '/nowhere', pids: '/nowhere', version: 2 as const };
   assert.deepEqual(await readUsage(gone), { cpuMs: 0, memoryBytes: 0, pids: 0 });
 });
 

@@ -159,7 +159,13 @@ export class HelperClient implements NodeHelper {
     const hello = this.#hello;
     if (!hello) throw unavailable('the node helper has not answered yet');
     const path = (controller: string) => `${hello.text(controller)}/${id}`;
-    return { memory: path('memory'), cpuacct: path('cpuacct'), pids: path('pids'), version: this.#cgroupVersion };
+    const [memory, cpu, cpuacct, pids] = ['memory', 'cpu', 'cpuacct', 'pids'].map(path) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    return { memory, cpu, cpuacct, pids, version: this.#cgroupVersion };
   }
 
   /** The helper's own process, for people and for tests. */

@@ -122,6 +122,7 @@ export interface NodeHelper extends AsyncDisposable {
   /** Where this sandbox's cgroup files are, by controller (v1) or all the same (v2). */
   cgroupPaths(id: string): {
     readonly memory: string;
+    readonly cpu: string;
     readonly cpuacct: string;
     readonly pids: string;
     readonly version: 1 | 2;

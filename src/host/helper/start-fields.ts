@@ -39,7 +39,7 @@ export function startFields(order: HelperStart, cgroupVersion: 1 | 2): Field[] {
 }
 
 /** Files of the sandbox's cgroup and what goes into them. After `?`: left out where the kernel has no such file. */
-function limits(cgroup: HelperStart['cgroup'], version: 1 | 2): readonly string[] {
+export function limits(cgroup: HelperStart['cgroup'], version: 1 | 2): readonly string[] {
   const { memoryBytes, pids } = cgroup;
   const quota = Math.max(CPU_QUOTA_US_MIN, Math.round(cgroup.cpus * CPU_PERIOD_US));
   if (version === 2) {

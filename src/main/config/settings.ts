@@ -9,6 +9,7 @@ import {
   privateRange,
   type Range,
   type Reader,
+  size,
   switchable,
 } from './values.ts';
 
@@ -25,6 +26,8 @@ export interface Config {
   readonly networkRange: Range;
   readonly startsAtOnce: number;
   readonly maxSandboxes: number;
+  /** Bytes; undefined: a part of the machine's memory. */
+  readonly warmMemory: number | undefined;
   readonly setup: boolean;
   readonly logLevel: LogLevel;
   readonly json: boolean;
@@ -176,6 +179,17 @@ export const SETTINGS = {
     fallback: () => DEFAULT_MAX_SANDBOXES,
     shown: `\`${DEFAULT_MAX_SANDBOXES}\``,
     doc: 'How many sandboxes this machine holds at most; a create beyond it is refused with `at_capacity`.',
+  }),
+  warmMemory: setting({
+    key: 'warmMemory',
+    flag: '--warm-memory',
+    variable: 'ARC_WARM_MEMORY',
+    fileKey: 'warmMemory',
+    placeholder: 'SIZE',
+    read: size,
+    fallback: () => undefined,
+    shown: 'a quarter of the memory of the machine',
+    doc: 'How much memory the sandboxes that wait in the pools of templates may take together; `0B` keeps none.',
   }),
   setup: setting({
     key: 'setup',

@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
+import { parseSize } from '../../contract/units.ts';
 
 /** How one setting is read. Each reader takes what was written and gives a value, or says what is wrong with it. */
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: string };
@@ -49,6 +50,12 @@ export function integer(least: number, most: number): Reader<number> {
     return good(number);
   };
 }
+
+/** As people write sizes, `"512MiB"`; gives bytes. */
+export const size: Reader<number> = (written) => {
+  const bytes = typeof written === 'string' ? parseSize(written) : written === 0 ? 0 : undefined;
+  return bytes === undefined ? bad('must be a size, such as 512MiB') : good(bytes);
+};
 
 export function oneOf<const T extends string>(choices: readonly T[]): Reader<T> {
   return (written) => {

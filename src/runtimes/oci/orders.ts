@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Limits } from '../../contract/spec.ts';
 import type { ExecOrder } from '../../engines/engine.ts';
 import type { BlankImage } from '../../host/disk/blanks.ts';
 import { inodesFor, roundedSize } from '../../host/disk/blanks.ts';
@@ -62,17 +63,22 @@ export function helperStart(
       fresh: order.fresh,
     },
     rootMount: deps.rootMount,
-    cgroup: {
-      memoryBytes: limits.memoryBytes + flavour.overhead.memoryBytes,
-      cpus: limits.cpus,
-      pids: limits.pids * flavour.overhead.pidsFactor + flavour.overhead.pids,
-    },
+    cgroup: cgroupOf(deps, limits),
     log: { bytes: logBytes },
     stdioUid: ids.hostBase + uid,
     argv: flavour.joins === 'entered' ? entered(deps.nsenter, NS_USER_PATH, NS_NET_PATH, run) : run,
     pidFile: pidFileOf(flavour),
     timeoutMs: START_TIMEOUT_MS,
     follow: flavour.follow,
+  };
+}
+
+/** Limits of the cgroup, with what the runtime itself needs in there. */
+export function cgroupOf({ flavour }: OciDeps, limits: Limits): HelperStart['cgroup'] {
+  return {
+    memoryBytes: limits.memoryBytes + flavour.overhead.memoryBytes,
+    cpus: limits.cpus,
+    pids: limits.pids * flavour.overhead.pidsFactor + flavour.overhead.pids,
   };
 }
 

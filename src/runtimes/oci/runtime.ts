@@ -1,6 +1,6 @@
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { ArcError } from '../../contract/errors.ts';
-import type { Exit } from '../../contract/spec.ts';
+import type { Exit, Limits } from '../../contract/spec.ts';
 import { clean } from '../../domain/missing-capability.ts';
 import type {
   ExecInfo,
@@ -16,6 +16,7 @@ import { readLayerUse } from '../../host/cgroups/layer-use.ts';
 import { processList, readProc } from '../../host/cgroups/processes.ts';
 import { keepIn, pushOut } from '../../host/cgroups/push-out.ts';
 import { readPids, readUsage } from '../../host/cgroups/usage.ts';
+import { writeLimits } from '../../host/cgroups/write-limits.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
@@ -28,7 +29,7 @@ import { guestProcesses } from './guest-processes.ts';
 import { guestRuns } from './guest-start.ts';
 import { COPIES_NOTE, startOnLayers } from './layers.ts';
 import { writeNames } from './names.ts';
-import { configFor, enteredOf, execPaths, helperExec, helperStart } from './orders.ts';
+import { cgroupOf, configFor, enteredOf, execPaths, helperExec, helperStart } from './orders.ts';
 import { execProcess, startProcess } from './process.ts';
 import { handleOf, recordOf, type SandboxRecord } from './record.ts';
 import { type SandboxFolder, sandboxFolder } from './sandbox-folder.ts';
@@ -201,6 +202,14 @@ export class OciRuntime implements Runtime {
     ]);
     const disk = diskBytes === undefined ? {} : { diskBytes };
     return { ...usage, ...traffic, ...disk, logBytes: 0, logDropped: 0 };
+  }
+
+  /** A guest with a kernel of its own was told its memory and processors at its start; those stay. */
+  async setLimits(handle: Handle, limits: Limits): Promise<void> {
+    if (this.#deps.flavour.asked !== undefined) {
+      throw new ArcError('method_not_allowed', `${this.name} can not change limits of what runs`);
+    }
+    await writeLimits(this.#deps.helper.cgroupPaths(handle.id), cgroupOf(this.#deps, limits));
   }
 
   async processes(handle: Handle): Promise<readonly ProcessInfo[]> {

@@ -17,6 +17,7 @@ import { Expiry } from './expiry.ts';
 import { Jobs } from './jobs.ts';
 import { KeyStore } from './keys.ts';
 import { type ControlPlaneOptions, DEFAULT_OPTIONS } from './options.ts';
+import { Pools } from './pool/pools.ts';
 import { Reclaimer } from './reclaim.ts';
 import { Retention } from './retention.ts';
 import { Rows } from './rows.ts';
@@ -71,10 +72,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const retention = new Retention(core);
   const expiry = new Expiry(core, (id) => expire(id));
   const ending = new Ending(core, { jobs, expiry, retention });
-  const starter = new Starter(core, { jobs, expiry, ending });
-  const reclaimer = new Reclaimer(core, { starter, ending, expiry, retention });
-  const templates = new TemplateStore({ store, images, clock }, deps.builtins);
-  const sandboxes = new SandboxService(core, { templates, starter, ending, expiry });
+  const pools = new Pools(core, { jobs, images });
+  const starter = new Starter(core, { jobs, expiry, ending, pools });
+  const reclaimer = new Reclaimer(core, { starter, ending, expiry, retention, pools });
+  const templates = new TemplateStore({ store, images, clock, pools }, deps.builtins);
+  const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools });
   const keys = new KeyStore({ store, clock, rng });
   const expire = async (id: string) => {
     const row = await ending.remove(id, { reason: 'ttl' }, (newest) => isOver(core, newest));
@@ -90,12 +92,15 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
         if (event.type === 'resync') reclaimer.wake();
         else {
           const { id, incarnation } = event.target;
+          pools.exited(id, event.exit);
           ending.exited(id, incarnation, event.exit).catch((error) => {
             logger.warn({ sandbox: id, error }, 'an exit could not be written yet; the next pass sees it again');
           });
         }
       });
       await retention.load();
+      await templates.begin();
+      await pools.load();
       await reclaimer.restoreRoutes();
       first = reclaimer.begin();
     },
@@ -104,9 +109,12 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       closing.abort(reason);
       unwatch();
       expiry.close();
+      pools.close();
       jobs.cancelAll(reason);
       core.waiters.rejectAll(reason);
-      await giveUp(clock, Promise.all([reclaimer.ended(), starter.ended()]), { ms: options.closeMs }).catch(() => {
+      await giveUp(clock, Promise.all([reclaimer.ended(), starter.ended(), pools.ended()]), {
+        ms: options.closeMs,
+      }).catch(() => {
         logger.warn({}, 'something was still under way when Arc stopped; the next run takes it up');
       });
     },

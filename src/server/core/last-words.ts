@@ -10,7 +10,7 @@ const SHOWN_CHARS = 1_000;
 const READ_MS = 2_000;
 
 /** The end of what a program said, for the detail of its failure: its log goes when everything of it is destroyed. */
-export async function lastWords(core: Core, row: SandboxRow, wanted: boolean): Promise<string> {
+export async function lastWords(core: Core, row: Pick<SandboxRow, 'id'>, wanted: boolean): Promise<string> {
   const { logs } = core.engine;
   if (!wanted || !logs) return '';
   const cancel = new AbortController();

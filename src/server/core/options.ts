@@ -4,6 +4,8 @@ export interface ControlPlaneOptions {
   readonly startsMax: number;
   /** Sandboxes that may wait for their start; more are refused with at_capacity. */
   readonly queueMax: number;
+  /** Bytes of memory that the warm sandboxes of all pools may take. */
+  readonly warmBytes: number;
   /** ms between two passes that make the store and the engine agree. */
   readonly sweepMs: number;
   /** ms between two writes that say how long this boot has lasted. */
@@ -27,6 +29,7 @@ export interface ControlPlaneOptions {
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   startsMax: 4,
   queueMax: 10_000,
+  warmBytes: 1024 ** 3,
   sweepMs: 15_000,
   heartbeatMs: 60_000,
   createMs: 60_000,

@@ -6,8 +6,11 @@ import type { Job } from './jobs.ts';
 import { READY_BACKOFF } from './options.ts';
 import { type SandboxRow, targetOf } from './row.ts';
 
+/** What is asked whether it is ready. */
+type Readied = Pick<SandboxRow, 'id' | 'incarnation' | 'spec'>;
+
 /** Asks until it is ready. Throws not_ready when its time is over, or as soon as its program has ended. */
-export async function untilReady(core: Core, row: SandboxRow, job: Job): Promise<void> {
+export async function untilReady(core: Core, row: Readied, job: Job): Promise<void> {
   const { ready } = row.spec;
   if (ready.kind === 'none') return;
   const { clock, calls } = core;
@@ -30,7 +33,7 @@ export async function untilReady(core: Core, row: SandboxRow, job: Job): Promise
   }
 }
 
-function notReady(row: SandboxRow, last: ArcError | undefined): ArcError {
+function notReady(row: Readied, last: ArcError | undefined): ArcError {
   const { ready } = row.spec;
   const what =
     ready.kind === 'port'

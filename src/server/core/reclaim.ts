@@ -9,6 +9,7 @@ import type { Expiry } from './expiry.ts';
 import { nodeLost } from './node-lost.ts';
 import { nowRunning } from './now-running.ts';
 import { PASS_PARALLEL, RECLAIM_BACKOFF } from './options.ts';
+import type { Pools } from './pool/pools.ts';
 import type { Retention } from './retention.ts';
 import { routeOf, type SandboxRow, type Versioned } from './row.ts';
 import type { Starter } from './starter.ts';
@@ -26,11 +27,16 @@ export class Reclaimer {
   readonly #ending: Ending;
   readonly #expiry: Expiry;
   readonly #retention: Retention;
+  readonly #pools: Pools;
   #wake: () => void = () => {};
   #opened: () => void = () => {};
   #done: Promise<void> = Promise.resolve();
 
-  constructor(core: Core, parts: { starter: Starter; ending: Ending; expiry: Expiry; retention: Retention }) {
+  constructor(
+    core: Core,
+    parts: { starter: Starter; ending: Ending; expiry: Expiry; retention: Retention; pools: Pools },
+  ) {
+    this.#pools = parts.pools;
     this.#core = core;
     this.#starter = parts.starter;
     this.#ending = parts.ending;
@@ -111,8 +117,11 @@ export class Reclaimer {
     const { calls, closing, rows } = this.#core;
     const live = new Map<string, Versioned>();
     for await (const page of rows.all('live')) for (const found of page) live.set(found.row.id, found);
-    const held = await calls.list();
+    const warm = this.#pools.known();
+    const all = await calls.list();
     if (closing.aborted) return;
+    this.#pools.settle(warm, all);
+    const held = all.filter(({ id }) => !this.#pools.holds(id));
     this.#ending.noteHeld(new Set(held.map((thing) => thing.id)));
     const plan = reconcile([...live.values()].map(factsOf), held);
     // What runs is reachable again before anything else is done about it.
@@ -122,6 +131,7 @@ export class Reclaimer {
     await apply(steps((step) => LOST.includes(step.do)));
     // From here on every address that the store knows belongs to who has it.
     this.#starter.open();
+    this.#pools.open();
     this.#opened();
     await apply(steps((step) => step.do !== 'adopt' && !LOST.includes(step.do)));
     await this.#tidy([...live.values()]);
@@ -139,6 +149,8 @@ export class Reclaimer {
     if (this.#core.admission.has(step.id)) return;
     try {
       await this.#core.lanes.tryRun(step.id, async () => {
+        // Asked before the row is read: what is claimed in between has a row then.
+        if (this.#pools.holds(step.id)) return;
         const found = await this.#core.rows.read(step.id);
         if (step.do === 'destroy' || step.do === 'stop') await this.#clear(step, found?.row);
         else if (found && found.row.incarnation === step.incarnation) await this.#settle(step, found, held);

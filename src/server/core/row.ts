@@ -18,6 +18,8 @@ export interface SandboxRow extends SandboxRecord {
   readonly keepUntil?: Deadline;
   /** The code behind `failed`, thrown again to who asks for the same create. */
   readonly failure?: ErrorCode;
+  /** Texts that are written into it at each fresh start. */
+  readonly files?: Readonly<Record<string, string>>;
   /** The document of the idempotency key it was created with; forgotten together with the row. */
   readonly idempotency?: string;
 }
@@ -30,11 +32,11 @@ export interface Versioned {
 
 /** Callers get neither deadlines nor keys. */
 export function publicRecord(row: SandboxRow): SandboxRecord {
-  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, ...record } = row;
+  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, files: _files, ...record } = row;
   return record;
 }
 
-export function targetOf(row: SandboxRow): Target {
+export function targetOf(row: Target): Target {
   return { id: row.id, incarnation: row.incarnation };
 }
 

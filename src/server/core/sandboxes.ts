@@ -19,10 +19,13 @@ import type { Core } from './context.ts';
 import { type Ending, goneError } from './ending.ts';
 import type { Expiry } from './expiry.ts';
 import { feed } from './feed.ts';
+import { envFile, LATE_ENV_FILE } from './files.ts';
 import { type IdempotencyKey, idempotencyKey, usedFor, useWrite } from './idempotency.ts';
 import { listPage } from './listing.ts';
 import { nextLife } from './node-lost.ts';
 import { beginWait, verdict, type Wait } from './outcome.ts';
+import { claim } from './pool/claim.ts';
+import type { Pools } from './pool/pools.ts';
 import { eventWrite, publicRecord, routeOf, type SandboxRow, sandboxEvent, type Versioned } from './row.ts';
 import { isAdmin, requireScope } from './scopes.ts';
 import type { Starter } from './starter.ts';
@@ -32,6 +35,8 @@ import type { TemplateStore } from './templates.ts';
 const ID_TRIES_MAX = 4;
 const GONE = { reason: 'user', detail: 'its client went away while it was being created' } as const;
 
+type What = Required<Pick<SandboxRow, 'spec' | 'labels' | 'files'>>;
+
 export class SandboxService implements Sandboxes {
   readonly engine: Engine;
   readonly #core: Core;
@@ -39,14 +44,19 @@ export class SandboxService implements Sandboxes {
   readonly #starter: Starter;
   readonly #ending: Ending;
   readonly #expiry: Expiry;
+  readonly #pools: Pools;
 
-  constructor(core: Core, parts: { templates: TemplateStore; starter: Starter; ending: Ending; expiry: Expiry }) {
+  constructor(
+    core: Core,
+    parts: { templates: TemplateStore; starter: Starter; ending: Ending; expiry: Expiry; pools: Pools },
+  ) {
     this.#core = core;
     this.engine = core.engine;
     this.#templates = parts.templates;
     this.#starter = parts.starter;
     this.#ending = parts.ending;
     this.#expiry = parts.expiry;
+    this.#pools = parts.pools;
   }
 
   async create(caller: Caller, request: CreateRequest, options: CreateOptions): Promise<SandboxRecord> {
@@ -57,27 +67,53 @@ export class SandboxService implements Sandboxes {
       options.idempotencyKey === undefined ? undefined : idempotencyKey(caller, options.idempotencyKey, request);
     const earlier = key && (await usedFor(this.#core.store, key));
     if (earlier !== undefined) return await this.#sameAgain(earlier, options);
-    this.#core.admission.checkRoom();
-    const made = await this.#templates.using(request.template, (template) =>
-      this.#insert(caller, template, request, key),
+    const made = await this.#pools.behind(() =>
+      this.#templates.using(request.template, (template) => this.#begin(caller, template, request, key, options)),
     );
     if (typeof made === 'string') return await this.#sameAgain(made, options);
+    if (made.row.start === 'claimed') return await this.#afterClaim(made, options, key === undefined);
     return await this.#afterWrite(made, options, key === undefined);
   }
 
-  /** One commit: the row, its first events, its idempotency key. Gives an id where that key was used meanwhile. */
-  async #insert(
+  /** A warm one where there is one that fits, else a row that waits for its start. */
+  async #begin(
     caller: Caller,
     template: TemplateRecord,
     request: CreateRequest,
     key: IdempotencyKey | undefined,
+    options: CreateOptions,
   ): Promise<Versioned | string> {
+    const what = this.#wanted(template, request);
+    const { name } = template.template;
+    const wanted = { template: name, owner: caller.owner, ...what, key, signal: options.signal };
+    const claimed = await claim(this.#core, this.#pools, wanted);
+    if (claimed !== undefined) return claimed;
+    this.#core.admission.checkRoom();
+    return await this.#insert(caller, what, key);
+  }
+
+  #wanted(template: TemplateRecord, request: CreateRequest) {
     const spec = resolveRequest(template.resolved, request);
     const labels = mergeLabels(template.template.labels, request.labels);
+    const late = spec.pool?.env === 'late' && Object.keys(request.env ?? {}).length > 0;
+    const files = { ...request.files, ...(late ? { [LATE_ENV_FILE]: envFile(request.env ?? {}) } : {}) };
+    return { spec, labels, files };
+  }
+
+  async #afterClaim(made: Versioned, options: CreateOptions, removable: boolean): Promise<SandboxRecord> {
+    const { row } = made;
+    this.#expiry.arm(row);
+    if (options.signal.aborted && removable) await this.#ending.cancelAndRemove(row.id, GONE);
+    options.signal.throwIfAborted();
+    return this.#view(row);
+  }
+
+  /** One commit: the row, its first events, its idempotency key. Gives an id where that key was used meanwhile. */
+  async #insert(caller: Caller, what: What, key: IdempotencyKey | undefined): Promise<Versioned | string> {
     for (let tries = 1; ; tries++) {
       const id = encodeId('sb', this.#core.rng.bytes(ID_BYTES));
       const reserved = this.#starter.reserve(id);
-      const row = this.#newRow(id, caller, { spec, labels }, reserved, key);
+      const row = this.#newRow(id, caller, what, reserved, key);
       try {
         return await this.#core.rows.insert(row, key ? [useWrite(key, id)] : []);
       } catch (error) {
@@ -92,17 +128,18 @@ export class SandboxService implements Sandboxes {
   #newRow(
     id: string,
     caller: Caller,
-    what: Pick<SandboxRow, 'spec' | 'labels'>,
+    { spec, labels, files }: What,
     starting: boolean,
     key: IdempotencyKey | undefined,
   ): SandboxRow {
     const { clock, time } = this.#core;
     const now = clock.now();
-    const { ttlMs } = what.spec;
+    const { ttlMs } = spec;
     const queued: SandboxRow = {
       id,
       owner: caller.owner,
-      ...what,
+      ...{ spec, labels, start: 'cold' },
+      ...(Object.keys(files).length > 0 ? { files } : {}),
       ...born('queued', 'created', now),
       incarnation: 1,
       fresh: true,

@@ -7,9 +7,11 @@ import type { Placement } from '../../engines/engine.ts';
 import type { Core } from './context.ts';
 import type { Ending } from './ending.ts';
 import type { Expiry } from './expiry.ts';
+import { placeFiles } from './files.ts';
 import type { Job, Jobs } from './jobs.ts';
 import { lastWords } from './last-words.ts';
 import { nowRunning } from './now-running.ts';
+import type { Pools } from './pool/pools.ts';
 import { untilReady } from './readiness.ts';
 import { orderOf, routeOf, type SandboxRow, type Versioned } from './row.ts';
 
@@ -34,11 +36,13 @@ export class Starter {
   readonly #jobs: Jobs;
   readonly #expiry: Expiry;
   readonly #ending: Ending;
+  readonly #pools: Pools;
   /** Closed until the first pass over store and engine: before it an address may still have an owner. */
   #open = false;
   readonly #runs = new Set<Promise<void>>();
 
-  constructor(core: Core, parts: { jobs: Jobs; expiry: Expiry; ending: Ending }) {
+  constructor(core: Core, parts: { jobs: Jobs; expiry: Expiry; ending: Ending; pools: Pools }) {
+    this.#pools = parts.pools;
     this.#core = core;
     this.#jobs = parts.jobs;
     this.#expiry = parts.expiry;
@@ -77,6 +81,7 @@ export class Starter {
     for (let next = this.#core.admission.next(); next; next = this.#core.admission.next()) {
       this.#launch(next.id, next.remembered);
     }
+    this.#pools.kick();
   }
 
   /** Resolves when every start that is under way has come to an end. */
@@ -122,13 +127,26 @@ export class Starter {
         );
       }
       await this.#clearEarlier(found.row, job.cancel.signal);
-      const placement = await this.#core.calls.create(orderOf(found.row), job.cancel.signal);
+      const placement = await this.#created(found.row, job.cancel.signal);
+      if (found.row.fresh && found.row.files) await placeFiles(this.#core.engine, found.row, found.row.files);
       await untilReady(this.#core, found.row, job);
       await this.#running(found, placement, origin);
     } catch (error) {
       // Whoever cancelled it answers for the row: a removal, or the next run of Arc.
       if (job.cancel.signal.aborted) return;
       await this.#failed(found, job, error);
+    }
+  }
+
+  /** Where the node has no room, warm sandboxes that nobody has claimed make some. */
+  async #created(row: SandboxRow, signal: AbortSignal): Promise<Placement> {
+    const { calls } = this.#core;
+    try {
+      return await calls.create(orderOf(row), signal);
+    } catch (error) {
+      const full = error instanceof ArcError && error.code === 'at_capacity';
+      if (!full || !(await this.#pools.makeRoom())) throw error;
+      return await calls.create(orderOf(row), signal);
     }
   }
 

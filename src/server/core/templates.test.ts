@@ -6,7 +6,7 @@ import type { Store } from '../../store/store.ts';
 import { FakeImages } from '../../testing/fakes/fake-images.ts';
 import { ManualClock } from '../../testing/fakes/manual-clock.ts';
 import type { Caller } from '../service.ts';
-import { TemplateStore } from './templates.ts';
+import { type TemplatePools, TemplateStore } from './templates.ts';
 
 const admin: Caller = { owner: 'root', keyId: 'k', scopes: ['admin'] };
 const reader: Caller = { owner: 'ada', keyId: 'k', scopes: ['templates:read'] };
@@ -14,10 +14,18 @@ const shell: Template = { name: 'shell', root: { builtin: 'shell' }, command: ['
 const juice: Template = { name: 'juice', root: { image: 'juice:1' } };
 const { signal } = new AbortController();
 
+const pools: TemplatePools = {
+  added: async () => {},
+  leaving: () => {},
+  roots: () => [],
+  status: () => undefined,
+  statuses: () => [],
+};
+
 function subject(): { store: Store; images: FakeImages; templates: TemplateStore } {
   const store = new MemoryStore();
   const images = new FakeImages({ 'juice:1': { command: ['/juice'], ports: [3000] } });
-  return { store, images, templates: new TemplateStore({ store, images, clock: new ManualClock() }, [shell]) };
+  return { store, images, templates: new TemplateStore({ store, images, clock: new ManualClock(), pools }, [shell]) };
 }
 
 const sandboxOf = (store: Store, template: string, root: unknown, state = 'running') =>

@@ -6,7 +6,7 @@ import type { AddedRoot, Images } from '../../host/images.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { SharedGate } from '../../kit/mutex.ts';
 import type { Store } from '../../store/store.ts';
-import type { AddTemplate, Caller, EventRecord, TemplateRecord, Templates } from '../service.ts';
+import type { AddTemplate, Caller, EventRecord, PoolStatus, TemplateRecord, Templates } from '../service.ts';
 import { PAGE_ROWS } from './options.ts';
 import { SANDBOX, type SandboxRow } from './row.ts';
 import { requireScope } from './scopes.ts';
@@ -15,19 +15,34 @@ const TEMPLATE = 'template';
 /** Templates kept, beside the builtin ones. */
 const TEMPLATES_MAX = 1_000;
 
+/** What keeps sandboxes ready of templates, and must know when one comes or goes. */
+export interface TemplatePools {
+  added(record: TemplateRecord): Promise<void>;
+  leaving(name: string): void;
+  /** Roots of what it holds. */
+  roots(): readonly RootRef[];
+  status(name: string): PoolStatus | undefined;
+  statuses(): readonly PoolStatus[];
+}
+
 /** Templates in the store and those that are there from the start, over the images that hold their roots. */
 export class TemplateStore implements Templates {
   readonly #store: Store;
   readonly #images: Images;
   readonly #clock: Clock;
+  readonly #pools: TemplatePools;
   readonly #builtins: ReadonlyMap<string, TemplateRecord>;
   /** Shared by adds, which hold layers that no template names yet; a prune is alone. */
   readonly #adding = new SharedGate();
   /** Shared by creates; a removal and a prune are alone, so that no create begins from what goes. */
   readonly #uses = new SharedGate();
 
-  constructor(deps: { store: Store; images: Images; clock: Clock }, builtins: readonly Template[]) {
+  constructor(
+    deps: { store: Store; images: Images; clock: Clock; pools: TemplatePools },
+    builtins: readonly Template[],
+  ) {
     this.#store = deps.store;
+    this.#pools = deps.pools;
     this.#images = deps.images;
     this.#clock = deps.clock;
     const createdAt = deps.clock.now();
@@ -42,12 +57,27 @@ export class TemplateStore implements Templates {
   async list(caller: Caller): Promise<readonly TemplateRecord[]> {
     requireScope(caller, 'templates:read');
     const stored = (await this.#stored()).filter((record) => !this.#builtins.has(record.template.name));
-    return [...this.#builtins.values(), ...stored].sort((a, b) => (a.template.name < b.template.name ? -1 : 1));
+    const all = [...this.#builtins.values(), ...stored];
+    return all.map((one) => this.#shown(one)).sort((a, b) => (a.template.name < b.template.name ? -1 : 1));
+  }
+
+  /** Begins the pools of all templates. */
+  async begin(): Promise<void> {
+    for (const record of [...this.#builtins.values(), ...(await this.#stored())]) await this.#pools.added(record);
+  }
+
+  pools(): readonly PoolStatus[] {
+    return this.#pools.statuses();
+  }
+
+  #shown(record: TemplateRecord): TemplateRecord {
+    const pool = this.#pools.status(record.template.name);
+    return pool ? { ...record, pool } : record;
   }
 
   async get(caller: Caller, name: string): Promise<TemplateRecord> {
     requireScope(caller, 'templates:read');
-    return await this.#find(name);
+    return this.#shown(await this.#find(name));
   }
 
   /** The template stays as it is, and its layers where they are, until `work` is done. */
@@ -69,7 +99,8 @@ export class TemplateStore implements Templates {
           { op: 'put', kind: TEMPLATE, id: template.name, value: record, ifRevision: 0 },
           this.#event(caller, template.name, 'added'),
         ]);
-        return record;
+        await this.#pools.added(record);
+        return this.#shown(record);
       });
     } catch (error) {
       // What was taken in for a template that did not come to be goes again, unless another add is under way.
@@ -129,10 +160,16 @@ export class TemplateStore implements Templates {
           extra: { sandboxes: inUse },
         });
       }
-      await this.#store.commit([
-        { op: 'delete', kind: TEMPLATE, id: name, ifRevision: doc.revision },
-        this.#event(caller, name, 'removed'),
-      ]);
+      this.#pools.leaving(name);
+      try {
+        await this.#store.commit([
+          { op: 'delete', kind: TEMPLATE, id: name, ifRevision: doc.revision },
+          this.#event(caller, name, 'removed'),
+        ]);
+      } catch (error) {
+        await this.#pools.added(doc.value);
+        throw error;
+      }
     });
   }
 
@@ -160,6 +197,7 @@ export class TemplateStore implements Templates {
     const note = (root: RootRef) => roots.set(JSON.stringify(root), root);
     for (const { resolved } of this.#builtins.values()) note(resolved.root);
     for (const { resolved } of await this.#stored()) note(resolved.root);
+    for (const root of this.#pools.roots()) note(root);
     let after: string | undefined;
     for (;;) {
       const page = await this.#store.list<SandboxRow>({

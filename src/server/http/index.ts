@@ -34,7 +34,7 @@ export interface Api {
 export function createApi(deps: ApiDeps): Api {
   const live = new Live();
   const hosts = new HostNames(deps.config.host, deps.config.hostNames);
-  const metrics = new Metrics(deps.sandboxes, deps.clock);
+  const metrics = new Metrics(deps.sandboxes, deps.templates, deps.clock);
   const sockets = new Sockets({ deps, hosts, live, opened: (route, change) => metrics.socket(route, change) });
   const context: ApiContext = { deps, live, metrics, sockets };
   const app = makeServer(deps);

@@ -1,8 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { STATES, type State } from '../../contract/states.ts';
 import type { Clock } from '../../kit/clock.ts';
-import type { Caller, Sandboxes } from '../service.ts';
+import type { Caller, Sandboxes, Templates } from '../service.ts';
 import { LIST_LIMIT_MAX, METRICS_CACHE_MS, METRICS_PAGES_MAX } from './limits.ts';
+import { poolMetrics } from './pool-metrics.ts';
 
 /** Sees every sandbox in order to count them; never leaves this file. */
 const COUNTER: Caller = { owner: 'system', keyId: 'metrics', scopes: ['admin'] };
@@ -38,7 +39,7 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  constructor(sandboxes: Sandboxes, clock: Clock) {
+  constructor(sandboxes: Sandboxes, templates: Pick<Templates, 'pools'>, clock: Clock) {
     const counts = cached(clock, METRICS_CACHE_MS, () => countByState(sandboxes));
     new Gauge({
       name: 'arc_sandboxes',
@@ -49,6 +50,7 @@ export class Metrics {
         for (const [state, count] of Object.entries(await counts())) this.set({ state }, count);
       },
     });
+    poolMetrics(this.registry, templates);
     new Gauge({
       name: 'arc_process_resident_memory_bytes',
       help: 'Resident memory of the server',

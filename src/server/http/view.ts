@@ -4,7 +4,7 @@ import type { Event, Sandbox } from '../../contract/schemas/sandbox.ts';
 import type { Exit } from '../../contract/spec.ts';
 import { formatDuration, formatSize } from '../../contract/units.ts';
 import type { ExecInfo, FileStat, LogChunk, RawStats } from '../../engines/engine.ts';
-import type { EventRecord, KeyRecord, SandboxRecord, TemplateRecord } from '../service.ts';
+import type { EventRecord, KeyRecord, PoolStatus, SandboxRecord, TemplateRecord } from '../service.ts';
 import type { SandboxUrls } from './deps.ts';
 import { encodeChunk } from './stream/text.ts';
 
@@ -68,6 +68,7 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
       exit: record.exit === undefined ? undefined : exitView(record.exit),
       queuePosition: record.queuePosition,
       runtime: record.placement?.runtime,
+      start: record.start,
     }),
   };
 }
@@ -142,7 +143,12 @@ export function templateView(record: TemplateRecord): TemplateView {
       network: resolved.network,
       ...present({ ttl: resolved.ttlMs === null ? undefined : formatDuration(resolved.ttlMs) }),
     },
+    ...(record.pool ? { pool: poolView(record.pool) } : {}),
   };
+}
+
+function poolView({ template: _name, problem, retryAt, ...counts }: PoolStatus): NonNullable<TemplateView['pool']> {
+  return { ...counts, ...present({ problem, retryAt: retryAt === undefined ? undefined : rfc3339(retryAt) }) };
 }
 
 export function keyView(key: KeyRecord): KeyView {

@@ -114,7 +114,7 @@ export class FakeHelper implements NodeHelper {
 
   cgroupPaths(id: string) {
     const path = `${this.#sandboxesDir}/${id}/cgroup`;
-    return { memory: path, cpuacct: path, pids: path, version: 2 as const };
+    return { memory: path, cpu: path, cpuacct: path, pids: path, version: 2 as const };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

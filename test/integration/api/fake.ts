@@ -12,6 +12,7 @@ import type {
   KeyRecord,
   Keys,
   ListFilter,
+  PoolStatus,
   Sandboxes,
   SandboxRecord,
   Scope,
@@ -217,6 +218,10 @@ function matches(labels: Readonly<Record<string, string>>, selector: string): bo
 }
 
 export class FakeTemplates implements Templates {
+  pools(): readonly PoolStatus[] {
+    return [];
+  }
+
   readonly records = new Map<string, TemplateRecord>();
   readonly adds: AddTemplate[] = [];
   hang = false;

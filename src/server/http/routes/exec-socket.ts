@@ -7,14 +7,14 @@ import {
   TerminalRequest,
 } from '../../../contract/schemas/stream.ts';
 import { CHANNEL, type ClientMessage, type ServerMessage, STREAM_MESSAGE_BYTES_MAX } from '../../../contract/stream.ts';
-import type { EngineExecs, ExecOrder, ExecStream, Target } from '../../../engines/engine.ts';
+import type { ExecOrder, ExecStream, Target } from '../../../engines/engine.ts';
 import type { ApiContext } from '../app.ts';
 import { checkTree } from '../guard/json-body.ts';
 import { lazyCheck, refuse } from '../guard/validate.ts';
 import { STDIN_QUEUE_BYTES } from '../limits.ts';
 import { orAborted, untilAborted } from '../stream/abort.ts';
 import type { Channel, Message } from '../stream/channel.ts';
-import { execsOf, orderOf, terminalOrder } from './exec-order.ts';
+import { execsOf, orderOf, terminalOrder, withLateEnv } from './exec-order.ts';
 
 const checks = {
   exec: lazyCheck(ExecRequest),
@@ -38,7 +38,11 @@ export function execSockets({ deps, sockets }: ApiContext): void {
         const record = await sandboxes.target(caller, sandbox);
         const target: Target = { id: record.id, incarnation: record.incarnation };
         const execs = execsOf(sandboxes.engine);
-        const stream = await begin(execs, target, kind, first, encodeId('ex', rng.bytes(ID_BYTES)));
+        const order = orderFor(kind, first);
+        const id = encodeId('ex', rng.bytes(ID_BYTES));
+        const stream = await (typeof order === 'string'
+          ? execs.join(target, order)
+          : execs.start(target, id, withLateEnv(order, record)));
         await using _ = stream;
         await say(channel, { type: 'started', id: stream.id, sandbox: record.id, tty: stream.tty });
         await talk(channel, stream, signal);
@@ -47,17 +51,12 @@ export function execSockets({ deps, sockets }: ApiContext): void {
   }
 }
 
-async function begin(
-  execs: EngineExecs,
-  target: Target,
-  kind: 'exec' | 'terminal',
-  first: unknown,
-  id: string,
-): Promise<ExecStream> {
+/** What the first message asks for: a command, or by its id one to join. */
+function orderFor(kind: 'exec' | 'terminal', first: unknown): ExecOrder | string {
   if (typeof first === 'object' && first !== null && 'join' in first) {
     const faults = checks.join(first, 'message');
     if (faults.length > 0) throw refuse(faults);
-    return execs.join(target, String(first.join));
+    return String(first.join);
   }
   const faults = checks[kind](first, 'message');
   if (faults.length > 0) throw refuse(faults);
@@ -65,10 +64,9 @@ async function begin(
     if ((first as ExecRequest).stdin !== undefined) {
       throw new ArcError('invalid_request', 'message.stdin: send input as binary messages instead');
     }
-    return execs.start(target, id, orderOf(first as ExecRequest));
+    return orderOf(first as ExecRequest);
   }
-  const order: ExecOrder = terminalOrder(first as Parameters<typeof terminalOrder>[0]);
-  return execs.start(target, id, order);
+  return terminalOrder(first as Parameters<typeof terminalOrder>[0]);
 }
 
 /** Both directions until the program ends or the client goes. */

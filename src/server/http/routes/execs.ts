@@ -8,7 +8,7 @@ import { type ApiContext, type App, accepts, answer, callerOf, noContent } from 
 import { EXEC_BODY_BYTES_MAX, EXEC_KILL_MS } from '../limits.ts';
 import { NDJSON, streamTexts } from '../stream/respond.ts';
 import { execView } from '../view.ts';
-import { execsOf, orderOf } from './exec-order.ts';
+import { execsOf, orderOf, withLateEnv } from './exec-order.ts';
 import { collect, lines } from './exec-output.ts';
 import { items, SandboxParams } from './query.ts';
 
@@ -92,8 +92,9 @@ function runRoute(app: App, context: ApiContext): void {
     },
     async (request, reply) => {
       const stdin = stdinOf(request.body);
-      const order = orderOf(request.body);
+      const asked = orderOf(request.body);
       const record = await sandboxes.target(callerOf(request), request.params.id);
+      const order = withLateEnv(asked, record);
       const execs = execsOf(sandboxes.engine);
       const signal = context.live.signal(reply);
       const target = { id: record.id, incarnation: record.incarnation };
