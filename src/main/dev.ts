@@ -61,10 +61,13 @@ async function testAll(patterns: readonly string[]): Promise<number> {
 async function writeReference(): Promise<number> {
   const { errorsPage, generateOpenapi } = await import('../server/http/index.ts');
   const { configDocument } = await import('./config/index.ts');
+  const { cliDocument } = await import('../cli/document.ts');
+  const { COMMANDS } = await import('../cli/table.ts');
   const pages = {
     'openapi.json': `${JSON.stringify(await generateOpenapi(), null, 2)}\n`,
     'errors.md': errorsPage(ERRORS),
     'config.md': configDocument(),
+    'cli.md': await cliDocument(COMMANDS),
   };
   for (const [name, text] of Object.entries(pages)) await writeFile(join(ROOT, 'docs/reference', name), text);
   return 0;
