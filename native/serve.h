@@ -64,7 +64,7 @@ static void on_result(struct src *src, unsigned events) {
   if (j->kind == M_STOP && ok && s && s->phase == RUNNING) on_adopted(&s->pidfd, 0);
   if (j->kind == M_DESTROY && ok && s) sandbox_forget(s);
   if (j->kind == M_FILES) j->ref.conn = 0; /* its worker has answered, or is gone with the connection */
-  if (!ok && !has(&r, "code")) fail("internal", "the worker of the node helper was killed"), put_failure(&j->result);
+  if (!ok && !has(&r, "code")) fail("helper_unavailable", "its worker was killed"), put_failure(&j->result);
   job_done(j, ok ? M_OK : M_ERROR, &j->result);
 }
 static _Noreturn void work(const struct job *j, const struct sandbox *s, int out, int session) {

@@ -31,6 +31,7 @@ const TEST_NEEDS: readonly Need[] = [
   test('depmod', 'depmod', 'kmod'),
   test('cpio', 'cpio', 'cpio'),
   test('setfattr', 'setfattr', 'attr'),
+  test('strace', 'strace', 'strace'),
   test('git', 'git', 'git'),
 ];
 

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SeededRng } from '../../src/testing/fakes/seeded-rng.ts';
-import { viaEdge } from './lib/fetch.ts';
+import { removeAll, settled } from './lib/agreement.ts';
 import { kernelTruth } from './lib/kernel-truth.ts';
 import { type LaunchedArc, launchArc } from './lib/launch.ts';
-import { until } from './lib/until.ts';
 
 /**
  * The server and the helper are killed at named steps and at random moments of create and remove. After each, what the
@@ -12,7 +11,6 @@ import { until } from './lib/until.ts';
  */
 const RANDOM_KILLS = Number(process.env.ARC_TEST_KILLS ?? 40);
 const SEED = Number(process.env.ARC_TEST_SEED ?? 20_261_124);
-const SETTLE_MS = 30_000;
 /** A kill falls somewhere in the course of a create and a remove. */
 const KILL_WITHIN_MS = 160;
 
@@ -55,7 +53,7 @@ for (const step of CREATE_STEPS) {
     await restartWith({ ARC_TEST_CRASH_AT: step });
     await assert.rejects(arc.client.sandboxes.create({ template: 'whoami' }));
     await recovered();
-    assert.equal((await settled()).has(bystander), true);
+    assert.equal((await settled(arc)).has(bystander), true);
     await arc.client.sandboxes.remove(bystander);
   });
 }
@@ -67,10 +65,10 @@ for (const step of REMOVE_STEPS) {
     await restartWith({ ARC_TEST_CRASH_AT: step.replace('VICTIM', victim) });
     await assert.rejects(arc.client.sandboxes.remove(victim));
     await recovered();
-    const running = await settled();
+    const running = await settled(arc);
     assert.equal(running.has(bystander), true);
     assert.equal(running.has(victim), step.startsWith('store.commit:before'));
-    await removeAll();
+    await removeAll(arc);
   });
 }
 
@@ -93,8 +91,8 @@ for (const victim of ['helper', 'both'] as const) {
         : arc.client.sandboxes.remove(other);
       await work.catch(() => {});
       if (victim === 'both') await recovered();
-      assert.equal((await settled()).has(bystander), true);
-      await removeAll();
+      assert.equal((await settled(arc)).has(bystander), true);
+      await removeAll(arc);
     });
   }
 }
@@ -124,12 +122,12 @@ test(`killed ${RANDOM_KILLS} times at random, server, helper or both: none lost,
     if (what !== 'helper') await arc.kill();
     await Promise.all([creating, removing]);
     if (what !== 'helper') arc = await arc.again();
-    const running = await settled();
+    const running = await settled(arc);
     for (const id of kept) assert.ok(running.has(id), `round ${round}: ${id} was lost after a kill of ${what}`);
     // What was being created or removed at the kill counts as it turned out.
     for (const id of running) kept.add(id);
   }
-  await removeAll();
+  await removeAll(arc);
 });
 
 function killHelpers(): void {
@@ -151,52 +149,4 @@ async function restartWith(env: Record<string, string>): Promise<void> {
 async function recovered(): Promise<void> {
   await arc.ended();
   arc = await arc.again({ env: {} });
-}
-
-/** Waits until kernel and Arc agree, and gives the ids that run; each of them has answered through the edge. */
-async function settled(): Promise<ReadonlySet<string>> {
-  let last = '';
-  return await until(
-    'the kernel and Arc agree',
-    async () => {
-      const running = new Set<string>();
-      for await (const { id, state } of arc.client.sandboxes.list()) {
-        if (state === 'running') running.add(id);
-        else if (state !== 'removed' && state !== 'failed') return undefined;
-      }
-      const ids = [...running].sort();
-      const truth = kernelTruth(arc.dataDir);
-      const found = {
-        ...{ folders: truth.folders, cgroups: truth.cgroups, alive: truth.alive, runtimes: truth.runtimes },
-        ...{ interfaces: truth.interfaces.length, routes: truth.routes, loops: truth.loops, mounts: truth.mounts },
-        ...{ namespaces: truth.namespaces, helpers: truth.helpers.length },
-      };
-      const count = ids.length;
-      const wanted = {
-        ...{ folders: ids, cgroups: ids, alive: ids, runtimes: [] },
-        ...{ interfaces: count, routes: count, loops: count, mounts: 0, namespaces: count, helpers: 1 },
-      };
-      try {
-        assert.deepEqual(found, wanted);
-      } catch (error) {
-        last = String(error);
-        return undefined;
-      }
-      for (const id of ids) {
-        const answer = await viaEdge(arc.edge, new URL(arc.edge).host, `/_sb/${id}/`);
-        if (answer.status !== 200) return undefined;
-      }
-      return running;
-    },
-    SETTLE_MS,
-  ).catch((cause) => {
-    throw new Error(`they still differ: ${last}\n${arc.output().slice(-4_000)}`, { cause });
-  });
-}
-
-async function removeAll(): Promise<void> {
-  for await (const { id, state } of arc.client.sandboxes.list()) {
-    if (state !== 'removed') await arc.client.sandboxes.remove(id);
-  }
-  assert.equal((await settled()).size, 0);
 }
