@@ -118,6 +118,8 @@ export interface Sandboxes {
   /** Throws sandbox_not_found for another owner's too; sandbox_gone where its record is still kept. */
   get(caller: Caller, id: string): Promise<SandboxRecord>;
   list(caller: Caller, filter: ListFilter): Promise<Page<SandboxRecord>>;
+  /** Of all owners, for those who operate Arc; those that are removed are not counted. */
+  countByState(): Promise<Readonly<Record<State, number>>>;
   /** Idempotent. Resolves when all of it is gone. */
   remove(caller: Caller, id: string): Promise<SandboxRecord>;
   restart(caller: Caller, id: string, options: CreateOptions): Promise<SandboxRecord>;

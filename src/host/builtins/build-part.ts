@@ -1,13 +1,14 @@
 import { chmod, chown, constants, copyFile, mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileError } from '../images/file-error.ts';
-import type { PlanEntry, RootPlan } from './root-plan.ts';
+import type { PartPlan } from './plan-part.ts';
+import type { PlanEntry } from './root-plan.ts';
 
 /** Files copied at once; more only makes the disk seek. */
 const COPIES = 8;
 
 /** Makes what a plan says in an empty folder. */
-export async function buildPart(plan: RootPlan, into: string): Promise<void> {
+export async function buildPart(plan: Pick<PartPlan, 'entries'>, into: string): Promise<void> {
   const made = new Set<string>(['/']);
   const folder = async (path: string): Promise<void> => {
     if (made.has(path)) return;

@@ -9,12 +9,8 @@ import type { Logger } from '../../kit/logger.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Builtins } from '../images/create-images.ts';
 import { diskBytes, syncFileSystem } from '../images/layer-store.ts';
-import { planBase } from './base-part.ts';
 import { buildPart } from './build-part.ts';
-import { planNode } from './node-part.ts';
-import { planNotes, planWhoami } from './own-parts.ts';
-import { planPython } from './python-part.ts';
-import type { RootPlan } from './root-plan.ts';
+import { type PartName, planInThread } from './plan-part.ts';
 
 export interface BuiltinsOptions {
   readonly dataDir: string;
@@ -27,8 +23,6 @@ export interface BuiltinsOptions {
   /** `examples/vulnerable-notes`. */
   readonly notes: string;
 }
-
-type PartName = 'base' | 'python' | 'node' | 'whoami' | 'notes';
 
 /** Which parts make which root, lowest first: `shell` lies below all but `whoami`, so it is on the disk once. */
 const PARTS: Readonly<Record<string, readonly PartName[]>> = {
@@ -53,7 +47,6 @@ export function createBuiltins(options: BuiltinsOptions): Builtins {
 class LocalBuiltins implements Builtins {
   readonly #options: BuiltinsOptions;
   readonly #root: string;
-  readonly #plans = new Map<PartName, Promise<RootPlan>>();
   readonly #parts = new Map<PartName, Promise<string>>();
   #ready: Promise<void> | undefined;
 
@@ -90,9 +83,10 @@ class LocalBuiltins implements Builtins {
   async #make(name: PartName): Promise<string> {
     this.#ready ??= this.#prepare();
     await this.#ready;
-    this.#plans.delete(name);
-    const plan = await this.#plan(name);
-    const folder = join(this.#root, `${name}-${plan.key()}`);
+    const { node, notes } = this.#options;
+    const whoami = name === 'whoami' ? await this.#whoami() : '';
+    const plan = await planInThread({ name, node, notes, whoami });
+    const folder = join(this.#root, `${name}-${plan.key}`);
     if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory()) return folder;
     const since = this.#options.clock.monotonic();
     const work = await mkdtemp(join(this.#root, 'tmp', `${name}-`));
@@ -113,23 +107,6 @@ class LocalBuiltins implements Builtins {
     await mkdir(this.#root, { recursive: true, mode: 0o700 });
     await removeTree(join(this.#root, 'tmp'), this.#root);
     await mkdir(join(this.#root, 'tmp'), { mode: 0o700 });
-  }
-
-  #plan(name: PartName): Promise<RootPlan> {
-    const known = this.#plans.get(name);
-    if (known) return known;
-    const plan = this.#makePlan(name);
-    this.#plans.set(name, plan);
-    plan.catch(() => this.#plans.delete(name));
-    return plan;
-  }
-
-  async #makePlan(name: PartName): Promise<RootPlan> {
-    if (name === 'base') return planBase();
-    if (name === 'python') return planPython(await this.#plan('base'));
-    if (name === 'node') return planNode(await this.#plan('base'), this.#options.node);
-    if (name === 'notes') return planNotes(await this.#plan('python'), this.#options.notes);
-    return planWhoami(await this.#whoami());
   }
 
   async #whoami(): Promise<string> {

@@ -18,30 +18,11 @@ export const crun: Flavour = {
   memoryBytesMin: 2 * MIB,
   filesRoot: 'sandbox',
   protects: CONTAINER,
-  run: (program, folder, id) => [
-    program,
-    ...crunRoot(folder),
-    'run',
-    '--detach',
-    '--pid-file',
-    join(folder.runtime, 'pid'),
-    '--bundle',
-    folder.dir,
-    id,
-  ],
-  exec: (program, folder, id, files) => [
-    program,
-    ...crunRoot(folder),
-    'exec',
-    '--detach',
-    ...execFlags(files),
-    '--process',
-    files.process,
-    id,
-  ],
+  run: (program, folder, id) => run([program, ...crunFlags(folder)], folder, folder.runtime, id, ['--detach']),
+  exec: (program, folder, id, files) => exec([program, ...crunFlags(folder)], files, id),
 };
 
-function crunRoot(folder: SandboxFolder): readonly string[] {
+function crunFlags(folder: SandboxFolder): readonly string[] {
   return ['--root', folder.runtime, '--cgroup-manager=disabled'];
 }
 
@@ -59,29 +40,8 @@ export const runc: Flavour = {
   memoryBytesMin: 12 * MIB,
   filesRoot: 'sandbox',
   protects: CONTAINER,
-  run: (program, folder, id) => [
-    program,
-    '--root',
-    folder.state,
-    'run',
-    '--detach',
-    '--pid-file',
-    join(folder.state, 'pid'),
-    '--bundle',
-    folder.dir,
-    id,
-  ],
-  exec: (program, folder, id, files) => [
-    program,
-    '--root',
-    folder.state,
-    'exec',
-    '--detach',
-    ...execFlags(files),
-    '--process',
-    files.process,
-    id,
-  ],
+  run: (program, folder, id) => run([program, ...runcFlags(folder)], folder, folder.state, id, ['--detach']),
+  exec: (program, folder, id, files) => exec([program, ...runcFlags(folder)], files, id),
 };
 
 /**
@@ -102,39 +62,37 @@ export const runsc: Flavour = {
   filesRoot: 'runtime',
   protects: 'a kernel of its own, in user space, answers the program; the kernel of this machine sees few calls',
   note: "sockets of the host's kernel in the sandbox's own network namespace (--network=host)",
-  run: (program, folder, id) => [
-    program,
-    ...runscRoot(folder),
-    'run',
-    '--pid-file',
-    join(folder.state, 'pid'),
-    '--bundle',
-    folder.dir,
-    id,
-  ],
-  exec: (program, folder, id, files) => [
-    program,
-    ...runscRoot(folder),
-    'exec',
-    '--detach',
-    ...execFlags(files),
-    '--process',
-    files.process,
-    id,
-  ],
+  run: (program, folder, id) => run([program, ...runscFlags(folder)], folder, folder.state, id),
+  exec: (program, folder, id, files) => exec([program, ...runscFlags(folder)], files, id),
   asked: {
-    kill: (program, folder, id, signal) => [program, ...runscRoot(folder), 'kill', id, signal],
-    ps: (program, folder, id) => [program, ...runscRoot(folder), 'ps', '--format', 'table', id],
-    state: (program, folder, id) => [program, ...runscRoot(folder), 'state', id],
+    kill: (program, folder, id, signal) => [program, ...runscFlags(folder), 'kill', id, signal],
+    ps: (program, folder, id) => [program, ...runscFlags(folder), 'ps', '--format', 'table', id],
+    state: (program, folder, id) => [program, ...runscFlags(folder), 'state', id],
   },
 };
 
-function runscRoot(folder: SandboxFolder): readonly string[] {
+function runscFlags(folder: SandboxFolder): readonly string[] {
   return ['--root', folder.state, '--network=host', '--ignore-cgroups', '--file-access=shared'];
 }
 
-function execFlags(files: ExecFiles): readonly string[] {
-  return ['--pid-file', files.pidFile, ...(files.console === undefined ? [] : ['--console-socket', files.console])];
+function runcFlags(folder: SandboxFolder): readonly string[] {
+  return ['--root', folder.state];
+}
+
+/** What all three are told alike. @param begin the program, with the options that are its own */
+function run(
+  begin: readonly string[],
+  folder: SandboxFolder,
+  state: string,
+  id: string,
+  more: readonly string[] = [],
+): readonly string[] {
+  return [...begin, 'run', ...more, '--pid-file', join(state, 'pid'), '--bundle', folder.dir, id];
+}
+
+function exec(begin: readonly string[], files: ExecFiles, id: string): readonly string[] {
+  const console = files.console === undefined ? [] : ['--console-socket', files.console];
+  return [...begin, 'exec', '--detach', '--pid-file', files.pidFile, ...console, '--process', files.process, id];
 }
 
 export const FLAVOURS = { crun, runc, runsc } as const;

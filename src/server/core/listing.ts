@@ -1,4 +1,5 @@
 import { ArcError } from '../../contract/errors.ts';
+import { STATES, type State } from '../../contract/states.ts';
 import { decodeCursor, encodeCursor } from '../../domain/cursors.ts';
 import { parseSelectors, selectorWhere } from '../../domain/selectors.ts';
 import type { Store } from '../../store/store.ts';
@@ -29,4 +30,13 @@ export async function listPage(store: Store, caller: Caller, filter: ListFilter)
   const items = docs.slice(0, wanted).map((doc) => doc.value);
   const last = items.at(-1);
   return docs.length > wanted && last ? { items, nextCursor: encodeCursor(last.id, question) } : { items };
+}
+
+/** Counted by the store's index, however many there are. */
+export async function countByState(store: Store): Promise<Readonly<Record<State, number>>> {
+  const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<State, number>;
+  for (const state of STATES.filter((one) => one !== 'removed')) {
+    counts[state] = await store.count({ kind: SANDBOX, where: [{ index: 'state', value: state }] });
+  }
+  return counts;
 }

@@ -54,7 +54,14 @@ export function routeOf(row: SandboxRow): Route {
     ...(row.detail === undefined ? {} : { detail: row.detail }),
     ...(isUp(row.state) && row.placement ? { address: row.placement.address } : {}),
     ports: row.spec.ports,
+    since: sinceOf(row),
   };
+}
+
+/** When it came to be in its state: the first of the last entries that say so. */
+function sinceOf({ state, history }: SandboxRow): number {
+  const before = history.findLastIndex((entry) => entry.state !== state);
+  return history[before + 1]?.at ?? 0;
 }
 
 /** Removed rows are found by their state only, all others by `live`. */

@@ -1,6 +1,7 @@
 import { ArcError } from '../../contract/errors.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import type { CreateRequest } from '../../contract/schemas/sandbox.ts';
+import type { State } from '../../contract/states.ts';
 import { expiryForPeople, extended } from '../../domain/deadline.ts';
 import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
 import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
@@ -21,7 +22,7 @@ import type { Expiry } from './expiry.ts';
 import { feed } from './feed.ts';
 import { envFile, LATE_ENV_FILE } from './files.ts';
 import { type IdempotencyKey, idempotencyKey, usedFor, useWrite } from './idempotency.ts';
-import { listPage } from './listing.ts';
+import { countByState, listPage } from './listing.ts';
 import { nextLife } from './node-lost.ts';
 import { beginWait, verdict, type Wait } from './outcome.ts';
 import { claim } from './pool/claim.ts';
@@ -193,6 +194,10 @@ export class SandboxService implements Sandboxes {
     requireScope(caller, 'sandboxes:read');
     const page = await listPage(this.#core.store, caller, filter);
     return { ...page, items: page.items.map((row) => this.#view(row)) };
+  }
+
+  countByState(): Promise<Readonly<Record<State, number>>> {
+    return countByState(this.#core.store);
   }
 
   async remove(caller: Caller, id: string): Promise<SandboxRecord> {

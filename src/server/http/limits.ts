@@ -64,7 +64,6 @@ export const STATS_AT_ONCE = 8;
 export const PROGRESS_MS = 200;
 export const PROGRESS_LAYERS_MAX = 256;
 export const METRICS_CACHE_MS = 5_000;
-export const METRICS_PAGES_MAX = 100;
 
 /** How long requests under way may go on once the server is told to stop. */
 export const DRAIN_MS = 10_000;

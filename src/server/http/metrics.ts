@@ -1,12 +1,9 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { STATES, type State } from '../../contract/states.ts';
 import type { Clock } from '../../kit/clock.ts';
-import type { Caller, Sandboxes, Templates } from '../service.ts';
-import { LIST_LIMIT_MAX, METRICS_CACHE_MS, METRICS_PAGES_MAX } from './limits.ts';
+import type { Sandboxes, Templates } from '../service.ts';
+import { METRICS_CACHE_MS } from './limits.ts';
 import { poolMetrics } from './pool-metrics.ts';
 
-/** Sees every sandbox in order to count them; never leaves this file. */
-const COUNTER: Caller = { owner: 'system', keyId: 'metrics', scopes: ['admin'] };
 const DURATION_BUCKETS_S = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /** One registry for each API, so that two in one process do not mix. */
@@ -40,7 +37,7 @@ export class Metrics {
   });
 
   constructor(sandboxes: Sandboxes, templates: Pick<Templates, 'pools'>, clock: Clock) {
-    const counts = cached(clock, METRICS_CACHE_MS, () => countByState(sandboxes));
+    const counts = cached(clock, METRICS_CACHE_MS, () => sandboxes.countByState());
     new Gauge({
       name: 'arc_sandboxes',
       help: 'Sandboxes by state',
@@ -73,19 +70,6 @@ export class Metrics {
   socket(route: string, change: 1 | -1): void {
     this.#sockets.inc({ route }, change);
   }
-}
-
-async function countByState(sandboxes: Sandboxes): Promise<Record<State, number>> {
-  const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<State, number>;
-  let cursor: string | undefined;
-  for (let page = 0; page < METRICS_PAGES_MAX; page += 1) {
-    const filter = { limit: LIST_LIMIT_MAX, ...(cursor === undefined ? {} : { cursor }) };
-    const { items, nextCursor } = await sandboxes.list(COUNTER, filter);
-    for (const { state } of items) counts[state] += 1;
-    if (nextCursor === undefined) break;
-    cursor = nextCursor;
-  }
-  return counts;
 }
 
 function cached<T>(clock: Clock, ms: number, make: () => Promise<T>): () => Promise<T> {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ArcError } from '../../../src/contract/errors.ts';
 import type { CreateRequest } from '../../../src/contract/schemas/sandbox.ts';
 import type { ResolvedSpec } from '../../../src/contract/spec.ts';
-import type { State } from '../../../src/contract/states.ts';
+import { STATES, type State } from '../../../src/contract/states.ts';
 import type { Engine } from '../../../src/engines/engine.ts';
 import type {
   AddTemplate,
@@ -142,6 +142,12 @@ export class FakeSandboxes implements Sandboxes {
     const items = all.slice(0, filter.limit);
     const last = items.at(-1);
     return { items, ...(all.length > items.length && last !== undefined ? { nextCursor: last.id } : {}) };
+  }
+
+  async countByState(): Promise<Readonly<Record<State, number>>> {
+    const counts = Object.fromEntries(STATES.map((state) => [state, 0])) as Record<State, number>;
+    for (const { state } of this.records.values()) if (state !== 'removed') counts[state] += 1;
+    return counts;
   }
 
   async remove(caller: Caller, id: string): Promise<SandboxRecord> {
