@@ -39,6 +39,9 @@ export interface Flow {
   readonly stall: Stall;
 }
 
+/** Codes of Node for a certificate that is nobody's we know, is of another name, or is over. */
+const UNTRUSTED = /^(ERR_TLS_CERT|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/;
+
 export class RegistryClient {
   readonly #reference: Reference;
   readonly #options: RegistryOptions;
@@ -149,7 +152,8 @@ export class RegistryClient {
     if (cause instanceof ArcError) return cause;
     const inner = cause instanceof Error ? (cause.cause ?? cause) : cause;
     const text = inner instanceof Error ? inner.message || (inner as NodeJS.ErrnoException).code : String(inner);
-    return this.#unreachable(String(text), cause);
+    const untrusted = UNTRUSTED.test(String((inner as NodeJS.ErrnoException | undefined)?.code));
+    return this.#unreachable(untrusted ? `its certificate is not trusted: ${text}` : String(text), cause, untrusted);
   }
 
   async #collect(flow: Flow, bytesMax: number, what: string): Promise<Uint8Array> {
@@ -198,7 +202,10 @@ export class RegistryClient {
     return this.#unreachable(`${many}status ${status} for ${path}${said}`);
   }
 
-  #unreachable(why: string, cause?: unknown): ArcError {
-    return new ArcError('registry_unreachable', `registry ${this.#reference.registry}: ${why}`, { cause });
+  #unreachable(why: string, cause?: unknown, untrusted = false): ArcError {
+    return new ArcError('registry_unreachable', `registry ${this.#reference.registry}: ${why}`, {
+      cause,
+      ...(untrusted && { hint: 'For an authority of your own start Arc with NODE_EXTRA_CA_CERTS=FILE.' }),
+    });
   }
 }

@@ -138,15 +138,27 @@ export interface Registry extends AsyncDisposable {
 
 const START_MS = 10_000;
 
-/** Debian's docker-registry with a configuration, storage and (if asked for) accounts of its own. */
-export async function startRegistry(dir: string, account?: { username: string; password: string }): Promise<Registry> {
-  const port = await freePort();
+export interface Tls {
+  /** Address of this machine that it listens on. */
+  readonly address: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Debian's docker-registry with a configuration, storage and (if asked for) accounts and TLS of its own. */
+export async function startRegistry(
+  dir: string,
+  account?: { username: string; password: string },
+  tls?: Tls,
+): Promise<Registry> {
+  const host = `${tls?.address ?? '127.0.0.1'}:${await freePort()}`;
+  const files = tls ? `, tls: {certificate: ${tls.certificate}, key: ${tls.key}}` : '';
   await mkdir(join(dir, 'storage'), { recursive: true });
   const lines = [
     'version: 0.1',
     'log: {level: error}',
     `storage: {filesystem: {rootdirectory: ${join(dir, 'storage')}}}`,
-    `http: {addr: "127.0.0.1:${port}"}`,
+    `http: {addr: "${host}"${files}}`,
   ];
   if (account) {
     const line = await run('htpasswd', ['-niB', account.username], account.password);
@@ -156,7 +168,6 @@ export async function startRegistry(dir: string, account?: { username: string; p
   await writeFile(join(dir, 'config.yml'), `${lines.join('\n')}\n`);
   const child = spawn('docker-registry', ['serve', join(dir, 'config.yml')], { stdio: 'ignore' });
   const ended = once(child, 'close');
-  const host = `127.0.0.1:${port}`;
   const deadline = performance.now() + START_MS;
   while (!(await answers(`http://${host}/v2/`))) {
     if (performance.now() > deadline || child.exitCode !== null) throw new Error('docker-registry did not start');
