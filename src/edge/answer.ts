@@ -1,6 +1,7 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES } from 'node:http';
 import type { ArcError } from '../contract/errors.ts';
 import { prefersHtml } from './accept.ts';
+import type { ClientRequest, ClientResponse } from './front/client.ts';
 import { errorDocument, errorPage, PAGE_POLICY } from './page.ts';
 
 /** Says which answers are the edge's own, by code. A sandbox can't send it. */
@@ -31,14 +32,20 @@ export function errorAnswer(error: ArcError, accept: string | undefined): { head
 }
 
 /** Answers with an error. Gives up the connection where that can't be done any more. */
-export function answerError(request: IncomingMessage, response: ServerResponse, error: ArcError): void {
+export function answerError(
+  request: ClientRequest,
+  response: ClientResponse,
+  error: ArcError,
+  more: readonly string[] = [],
+): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
   const { headers, body } = errorAnswer(error, request.headers.accept);
-  response.writeHead(error.status, headers);
-  response.end(request.method === 'HEAD' ? undefined : body);
+  response.writeHead(error.status, STATUS_CODES[error.status] ?? '', [...headers, ...more]);
+  if (request.method === 'HEAD') response.end();
+  else response.end(body);
 }
 
 /** The same for a connection that has no (proper) request: as bytes, and the last ones. */

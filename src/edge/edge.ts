@@ -1,18 +1,39 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
-import { type AddressInfo, isIP, type Socket } from 'node:net';
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { isIP, type Server as NetServer, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
 import { ArcError, asArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Logger } from '../kit/logger.ts';
+import { Activity } from './activity.ts';
 import { answerError } from './answer.ts';
-import { answerClientError, refuseConnect } from './client-error.ts';
 import { Forward, type ForwardContext, type ForwardedRequest } from './forward.ts';
+import { type ClientRequest, type ClientResponse, isSecure } from './front/client.ts';
+import { Clients } from './front/clients.ts';
+import { createHttp1Front } from './front/h1.ts';
+import { serveHttp2 } from './front/h2.ts';
+import { addressOf, type EdgeAddress, listenOn, parseListen } from './front/listen.ts';
+import { createTlsFront } from './front/tls.ts';
 import { requestHeaders } from './headers.ts';
 import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
+import { redirectToTls } from './redirect.ts';
 import { noPort, notServing, tooMany, unknownSandbox } from './refusals.ts';
 import { type EdgeNames, resolve } from './resolve.ts';
 import type { Router } from './router.ts';
 import { RouteTable } from './table.ts';
+import type { CertificateSource } from './tls/certificates.ts';
+
+export type { EdgeAddress } from './front/listen.ts';
+
+export interface EdgeTls {
+  /** As `listen` of the edge. */
+  readonly listen: string;
+  readonly certificates: CertificateSource;
+  /** For Strict-Transport-Security, s; 0: not sent. It is never sent for `localhost` and addresses. */
+  readonly hstsSeconds: number;
+  /** Clients that come in the clear are sent here. */
+  readonly redirect: boolean;
+}
 
 export interface EdgeOptions {
   /** `HOST:PORT`, or `[IPv6]:PORT`; port 0 takes a free one. */
@@ -24,13 +45,11 @@ export interface EdgeOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<EdgeLimits>;
+  readonly tls?: EdgeTls;
+  /** Answers of ACME's HTTP-01 by token, for requests in the clear below `/.well-known/acme-challenge/`. */
+  readonly challenges?: ReadonlyMap<string, string>;
   /** Somebody uses this sandbox: at most once a second for each. It must be cheap. */
   readonly onActivity?: (id: string) => void;
-}
-
-export interface EdgeAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 export interface Edge {
@@ -41,17 +60,13 @@ export interface Edge {
   close(): Promise<void>;
   /** Where it listens. Throws before `listen`. */
   readonly address: EdgeAddress;
+  /** Where it listens for TLS. Throws where it doesn't. */
+  readonly tlsAddress: EdgeAddress;
 }
 
-const ACTIVITY_EVERY_MS = 1_000;
-/** Ids whose last activity is remembered, to leave out repeats. */
-const ACTIVITY_IDS = 50_000;
-/** Connections above the limit that are still told so in HTTP; more are closed at once. */
-const OVERLOAD_ANSWERS = 256;
 /** Between two looks whether connections are idle, while closing. */
 const DRAIN_POLL_MS = 20;
-/** How often node looks for clients that have not sent their header in time. */
-const HEAD_CHECK_MS = 1_000;
+const CHALLENGE = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,256})$/;
 
 export function createEdge(options: EdgeOptions): Edge {
   return new BuiltInEdge(options);
@@ -62,27 +77,41 @@ class BuiltInEdge implements Edge, ForwardContext {
   readonly clock: Clock;
   readonly limits: EdgeLimits;
   readonly domain: string;
+  readonly hsts: string | undefined;
   readonly #names: EdgeNames;
   readonly #logger: Logger;
+  readonly #options: EdgeOptions;
   readonly #listen: EdgeAddress;
-  readonly #onActivity: ((id: string) => void) | undefined;
-  readonly #activity = new Map<string, number>();
-  readonly #server: Server;
-  readonly #clients = new Set<Socket>();
+  readonly #activity: Activity;
+  readonly #http1: Server;
+  readonly #clients: Clients;
+  /** End HTTP/2 connections in order. */
+  readonly #sessions = new Set<() => void>();
+  #tls: NetServer | undefined;
   #draining = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: EdgeOptions) {
+    this.#options = options;
     this.clock = options.clock;
     this.limits = { ...EDGE_LIMITS, ...options.limits };
     this.domain = options.domain.toLowerCase().replace(/^\.|\.$/g, '');
     this.#logger = options.logger;
-    this.#onActivity = options.onActivity;
+    this.#activity = new Activity(options.clock, options.onActivity);
     this.#listen = parseListen(options.listen);
     const names = [this.#listen.host, ...(options.names ?? [])].map((name) => name.toLowerCase());
     this.#names = { domain: this.domain, names: new Set(names) };
+    this.hsts = hstsOf(this.domain, options.tls?.hstsSeconds ?? 0);
     this.router = new RouteTable(this.clock, this.#logger, this.limits);
-    this.#server = this.#makeServer();
+    this.#clients = new Clients(this.limits);
+    this.#http1 = createHttp1Front(this.limits, {
+      onRequest: (request, response, expectsContinue) => this.#onHttp1(request, response, expectsContinue),
+      onUpgrade: (request, socket, head) => this.#onUpgrade(request, socket, head),
+    });
+    // Those by TLS are counted before their handshake, and come here after it.
+    this.#http1.on('connection', (socket: Socket) => {
+      if (!(socket as TLSSocket).encrypted) this.#clients.admit(socket);
+    });
   }
 
   get draining(): boolean {
@@ -90,25 +119,36 @@ class BuiltInEdge implements Edge, ForwardContext {
   }
 
   get address(): EdgeAddress {
-    const address = this.#server.address() as AddressInfo | null;
-    if (!address) throw new ArcError('internal', 'the edge does not listen');
-    return { host: address.address, port: address.port };
+    return addressOf(this.#http1);
+  }
+
+  get tlsAddress(): EdgeAddress {
+    return addressOf(this.#tls);
   }
 
   async listen(): Promise<void> {
-    const { host, port } = this.#listen;
-    await new Promise<void>((done, fail) => {
-      const onError = (cause: NodeJS.ErrnoException) => {
-        const code = cause.code === 'EADDRINUSE' ? 'port_in_use' : 'internal';
-        fail(new ArcError(code, `The edge can't listen on ${host}:${port}: ${cause.message}`, { cause }));
-      };
-      this.#server.once('error', onError);
-      this.#server.listen({ host, port, backlog: 1024 }, () => {
-        this.#server.off('error', onError);
-        this.#server.on('error', (err) => this.#logger.error({ err }, 'the edge could not take a connection'));
-        done();
+    const { tls } = this.#options;
+    // A certificate that is no good is said before a port is taken.
+    this.#tls = tls && (await this.#makeTls(tls));
+    await listenOn(this.#http1, this.#listen, this.#logger);
+    if (this.#tls && tls) {
+      await listenOn(this.#tls, parseListen(tls.listen), this.#logger).catch((error) => {
+        this.#http1.close();
+        tls.certificates.close();
+        throw error;
       });
+    }
+  }
+
+  async #makeTls(tls: EdgeTls): Promise<NetServer> {
+    const server = await createTlsFront({
+      ...{ certificates: tls.certificates, limits: this.limits, logger: this.#logger },
+      onHttp2: (socket) => this.#onHttp2(socket),
+      onHttp1: (socket) => this.#http1.emit('connection', socket),
+      onRaw: () => false,
     });
+    server.on('connection', (socket: Socket) => this.#clients.admit(socket));
+    return server;
   }
 
   close(): Promise<void> {
@@ -118,69 +158,41 @@ class BuiltInEdge implements Edge, ForwardContext {
 
   async #close(): Promise<void> {
     this.#draining = true;
-    this.#server.close();
+    this.#options.tls?.certificates.close();
+    this.#http1.close();
+    this.#tls?.close();
+    for (const end of this.#sessions) end();
     const deadline = this.clock.monotonic() + this.limits.drainMs;
     for (;;) {
-      this.#server.closeIdleConnections();
+      this.#http1.closeIdleConnections();
       if (this.#clients.size === 0 || this.clock.monotonic() >= deadline) break;
       await this.clock.sleep(DRAIN_POLL_MS);
     }
     this.router.close();
-    for (const client of this.#clients) client.destroy();
+    this.#clients.destroyAll();
   }
 
   touch(id: string): void {
-    if (!this.#onActivity) return;
-    const now = this.clock.monotonic();
-    const last = this.#activity.get(id);
-    if (last !== undefined && now - last < ACTIVITY_EVERY_MS) return;
-    if (this.#activity.size >= ACTIVITY_IDS) this.#activity.clear();
-    this.#activity.set(id, now);
-    this.#onActivity(id);
+    this.#activity.touch(id);
   }
 
-  #makeServer(): Server {
-    const { limits } = this;
-    const server = createServer({
-      insecureHTTPParser: false,
-      maxHeaderSize: limits.requestHeadBytes,
-      headersTimeout: limits.requestHeadMs,
-      keepAliveTimeout: limits.clientIdleMs,
-      // Uploads may take as long as they take.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(HEAD_CHECK_MS, limits.requestHeadMs),
-      // The Host field is looked at, and asked for, in `resolve`.
-      requireHostHeader: false,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: limits.clientIdleMs,
-      optimizeEmptyRequests: true,
-      shouldUpgradeCallback: upgradable,
-    });
-    // Node would leave out the fields above its own limit without a word; ours refuses the request.
-    server.maxHeadersCount = 0;
-    server.on('connection', (socket) => this.#onConnection(socket));
-    server.on('request', (request, response) => this.#onRequest(request, response, false));
-    server.on('checkContinue', (request, response) => this.#onRequest(request, response, true));
-    server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
-    server.on('connect', (_request, socket) => refuseConnect(socket));
-    server.on('clientError', (cause, socket) => answerClientError(cause, socket));
-    return server;
+  #onHttp2(socket: TLSSocket): void {
+    const end = serveHttp2(socket, this.limits, (request, response, expectsContinue) =>
+      this.#onRequest(request, response, expectsContinue),
+    );
+    this.#sessions.add(end);
+    socket.on('close', () => this.#sessions.delete(end));
   }
 
-  #onConnection(socket: Socket): void {
-    if (this.#clients.size >= this.limits.connections + OVERLOAD_ANSWERS) {
-      socket.destroy();
-      return;
-    }
-    this.#clients.add(socket);
-    socket.once('close', () => this.#clients.delete(socket));
-  }
-
-  #onRequest(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  #onHttp1(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     // Node drops what follows in the same packet as an upgrade that wasn't taken; closing says so to the client.
     if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    this.#onRequest(request as ClientRequest, response, expectsContinue);
+  }
+
+  #onRequest(request: ClientRequest, response: ClientResponse, expectsContinue: boolean): void {
     try {
+      if (!isSecure(request) && this.#answerInTheClear(request, response)) return;
       new Forward(this, this.#admit(request, response, expectsContinue)).start();
     } catch (error) {
       this.#refuse(request, response, error);
@@ -207,15 +219,36 @@ class BuiltInEdge implements Edge, ForwardContext {
       response.emit('close');
     });
     try {
+      if (!isSecure(request as ClientRequest) && this.#answerInTheClear(request as ClientRequest, response)) return;
       const protocol = request.headers.upgrade ?? '';
-      new Forward(this, { ...this.#admit(request, response, false), upgrade: { socket, head, protocol } }).start();
+      const detach = () => response.detachSocket(socket);
+      const upgrade = { socket, head, protocol, detach };
+      new Forward(this, { ...this.#admit(request as ClientRequest, response, false), upgrade }).start();
     } catch (error) {
-      this.#refuse(request, response, error);
+      this.#refuse(request as ClientRequest, response, error);
     }
   }
 
+  /** What is for the edge itself where a client came without TLS: a challenge, or the way to TLS. */
+  #answerInTheClear(request: ClientRequest, response: ClientResponse): boolean {
+    const { challenges, tls } = this.#options;
+    const token = challenges && CHALLENGE.exec(request.url ?? '')?.[1];
+    const proof = token === undefined ? undefined : challenges?.get(token);
+    if (proof !== undefined) {
+      const length = String(Buffer.byteLength(proof));
+      response.writeHead(200, 'OK', ['Content-Type', 'application/octet-stream', 'Content-Length', length]);
+      response.end(Buffer.from(proof));
+      return true;
+    }
+    if (!tls?.redirect) return false;
+    const headers = requestHeaders(request.rawHeaders, request.headers.connection);
+    const destination = resolve(request, headers, this.#names);
+    redirectToTls(request, response, destination, { domain: this.domain, port: this.tlsAddress.port });
+    return true;
+  }
+
   /** Finds where a request goes; throws what the client is told where it can't go anywhere. */
-  #admit(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): ForwardedRequest {
+  #admit(request: ClientRequest, response: ClientResponse, expectsContinue: boolean): ForwardedRequest {
     const { limits } = this;
     if (request.rawHeaders.length > limits.requestHeaderCount * 2) {
       throw new ArcError('headers_too_large', `The request has more than ${limits.requestHeaderCount} header fields.`);
@@ -238,30 +271,19 @@ class BuiltInEdge implements Edge, ForwardContext {
     return { request, response, headers, destination, entry, pool, port, expectsContinue };
   }
 
-  #refuse(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  #refuse(request: ClientRequest, response: ClientResponse, error: unknown): void {
     const arcError = asArcError(error);
     if (arcError.code === 'internal') this.#logger.error({ err: error }, 'the edge could not serve a request');
     if (this.#draining) response.shouldKeepAlive = false;
     // What frames its body wrongly can't be followed by another request on this connection.
     if (arcError.status === 400 || arcError.status === 431) response.shouldKeepAlive = false;
-    answerError(request, response, arcError);
+    const hsts = isSecure(request) ? this.hsts : undefined;
+    answerError(request, response, arcError, hsts === undefined ? [] : ['Strict-Transport-Security', hsts]);
   }
 }
 
-/** HTTP/2 by upgrade is not served: such a request is answered as what else it is. Nor is an upgrade with a body. */
-function upgradable(request: IncomingMessage): boolean {
-  const { headers } = request;
-  if (headers['transfer-encoding'] !== undefined) return false;
-  if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return false;
-  return headers.upgrade !== undefined && !/^\s*h2c?\s*$/i.test(headers.upgrade);
-}
-
-function parseListen(listen: string): EdgeAddress {
-  const match = /^(?:\[([^\]]+)\]|(.+)):([0-9]{1,5})$/.exec(listen);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3]);
-  if (host === '' || port > 65_535 || (host.includes(':') && isIP(host) !== 6)) {
-    throw new ArcError('invalid_config', `The edge's address is HOST:PORT, not ${listen}.`);
-  }
-  return { host, port };
+/** A browser keeps to it for months, so it is never said for names that are everybody's. */
+function hstsOf(domain: string, seconds: number): string | undefined {
+  const everybodys = isIP(domain) !== 0 || domain === 'localhost' || domain.endsWith('.localhost');
+  return seconds === 0 || everybodys ? undefined : `max-age=${seconds}`;
 }

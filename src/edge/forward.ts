@@ -1,12 +1,14 @@
-import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import { answerError } from './answer.ts';
-import { scopeSetCookie } from './cookies.ts';
-import { allowedInTrailer, type RequestHeaders, trailerLines } from './headers.ts';
+import { type ClientRequest, type ClientResponse, isSecure } from './front/client.ts';
+import { type RequestHeaders, trailerLines } from './headers.ts';
 import type { EdgeLimits } from './limits.ts';
-import { upstreamError } from './refusals.ts';
+import { bodyStalled, upstreamError } from './refusals.ts';
 import type { Destination } from './resolve.ts';
+import { clientHeaders, type ResponseScope, trailerPairs, upgradeHeaders } from './response-headers.ts';
 import type { RouteEntry } from './table.ts';
 import { tunnel } from './tunnel.ts';
 import type { Exchange, UpstreamConnection } from './upstream/connection.ts';
@@ -18,6 +20,8 @@ export interface ForwardContext {
   readonly clock: Clock;
   readonly limits: EdgeLimits;
   readonly domain: string;
+  /** Value of Strict-Transport-Security for clients that come by TLS, if any. */
+  readonly hsts: string | undefined;
   /** Somebody uses the sandbox. */
   touch(id: string): void;
   /** Responses from now on close their connection. */
@@ -25,8 +29,8 @@ export interface ForwardContext {
 }
 
 export interface ForwardedRequest {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
   readonly headers: RequestHeaders;
   readonly destination: Destination;
   readonly entry: RouteEntry;
@@ -34,8 +38,13 @@ export interface ForwardedRequest {
   readonly port: number;
   /** The client waits for `100 Continue` before it sends its body. */
   readonly expectsContinue: boolean;
-  /** The client asks for another protocol: its socket, and what it has sent already. */
-  readonly upgrade?: { readonly socket: Socket; readonly head: Buffer; readonly protocol: string };
+  /** The client asks for another protocol: its socket, what it has sent already, and what frees it of the answer. */
+  readonly upgrade?: {
+    readonly socket: Socket;
+    readonly head: Buffer;
+    readonly protocol: string;
+    readonly detach: () => void;
+  };
 }
 
 /** Bodies up to this go out in one write with their header. */
@@ -61,6 +70,10 @@ export class Forward implements Exchange {
   /** The last piece of body, kept back until it is known whether it ends the response: one write instead of two. */
   #pending: Buffer | undefined;
   #watchesDrain = false;
+  #bodyMoved = false;
+  /** The sandbox is the one that takes nothing. */
+  #waitsForSandbox = false;
+  #cancelStall: (() => void) | undefined;
 
   constructor(context: ForwardContext, call: ForwardedRequest) {
     this.#context = context;
@@ -92,10 +105,11 @@ export class Forward implements Exchange {
     this.#connection = connection;
     connection.begin(this, method, upgrade !== undefined);
     const ip = clientAddress(request.socket.remoteAddress);
+    const secure = isSecure(request);
     connection.write(
       `${method} ${destination.path} HTTP/1.1\r\nHost: ${destination.host}\r\n${headers.lines}${headers.framing}` +
-        `X-Forwarded-For: ${ip}\r\nX-Forwarded-Host: ${destination.host}\r\nX-Forwarded-Proto: http\r\n` +
-        `X-Forwarded-Port: ${destination.port ?? '80'}\r\n` +
+        `X-Forwarded-For: ${ip}\r\nX-Forwarded-Host: ${destination.host}\r\nX-Forwarded-Proto: ${secure ? 'https' : 'http'}\r\n` +
+        `X-Forwarded-Port: ${destination.port ?? (secure ? '443' : '80')}\r\n` +
         (upgrade ? `Connection: Upgrade\r\nUpgrade: ${upgrade.protocol}\r\n` : '') +
         (expectsContinue ? 'Expect: 100-continue\r\n\r\n' : '\r\n'),
     );
@@ -112,16 +126,37 @@ export class Forward implements Exchange {
     const { request, expectsContinue } = this.#call;
     request.on('data', this.#onRequestData);
     request.on('end', this.#onRequestEnd);
+    this.#watchBody();
     if (!expectsContinue) return;
     // Many small servers know nothing of `Expect` and wait for the body.
     this.#cancelContinue = this.#context.clock.after(this.#context.limits.continueMs, () => this.#continue());
   }
 
+  /** A client that stops in the middle of what the sandbox waits for holds a connection to it for nothing. */
+  #watchBody(): void {
+    this.#cancelStall = this.#context.clock.after(this.#context.limits.clientStallMs, () => {
+      if (this.#over || this.#requestSent || this.#headSent) return;
+      if (this.#bodyMoved || this.#waitsForSandbox) {
+        this.#bodyMoved = false;
+        this.#watchBody();
+        return;
+      }
+      this.#connection?.discard();
+      this.#connection = undefined;
+      this.#call.response.shouldKeepAlive = false;
+      this.#refuse(bodyStalled(this.#context.limits.clientStallMs));
+    });
+  }
+
   readonly #onRequestData = (bytes: Buffer): void => {
     const connection = this.#connection;
     if (!connection) return;
+    this.#bodyMoved = true;
     const more = this.#call.headers.bodyLength < 0 ? connection.writeChunk(bytes) : connection.writeBytes(bytes);
-    if (!more) this.#call.request.pause();
+    if (!more) {
+      this.#call.request.pause();
+      this.#waitsForSandbox = true;
+    }
   };
 
   readonly #onRequestEnd = (): void => {
@@ -133,6 +168,8 @@ export class Forward implements Exchange {
   };
 
   onDrain(): void {
+    this.#waitsForSandbox = false;
+    this.#bodyMoved = true;
     if (!this.#requestSent) this.#call.request.resume();
   }
 
@@ -165,26 +202,15 @@ export class Forward implements Exchange {
     this.#cancelContinue?.();
     this.#headSent = true;
     this.#endsByClose = request.httpVersionMinor === 0 && head.length < 0;
-    const headers = head.hasCookie || head.hasLocation ? this.#scoped(head.headers) : head.headers;
-    if (head.length >= 0 && head.status !== 204) headers.push('Content-Length', String(head.length));
-    if (this.#call.destination.prefix !== '') headers.push('Content-Security-Policy', SHARED_ORIGIN_POLICY);
+    const headers = clientHeaders(head, this.#scope());
     if (this.#context.draining) response.shouldKeepAlive = false;
     response.writeHead(head.status, head.reason, headers);
   }
 
-  /** Cookies kept to this sandbox and, where the client came by path prefix, redirects below it. */
-  #scoped(headers: readonly string[]): string[] {
-    const { prefix } = this.#call.destination;
-    const scoped: string[] = [];
-    for (let at = 0; at + 1 < headers.length; at += 2) {
-      const name = headers[at] as string;
-      let value: string | undefined = headers[at + 1] as string;
-      const lower = name.toLowerCase();
-      if (lower === 'set-cookie') value = scopeSetCookie(value, { domain: this.#context.domain, prefix });
-      else if (lower === 'location' && prefix !== '' && /^\/(?![/\\])/.test(value)) value = prefix + value;
-      if (value !== undefined) scoped.push(name, value);
-    }
-    return scoped;
+  #scope(): ResponseScope {
+    const { domain, hsts } = this.#context;
+    const { request, destination } = this.#call;
+    return { domain, prefix: destination.prefix, hsts: isSecure(request) ? hsts : undefined };
   }
 
   onBody(bytes: Buffer): void {
@@ -207,9 +233,14 @@ export class Forward implements Exchange {
     const { response } = this.#call;
     if (response.write(bytes)) return;
     this.#connection?.pause();
+    this.#cancelStall?.();
+    this.#cancelStall = this.#context.clock.after(this.#context.limits.clientStallMs, () => this.#breakOff(true));
     if (this.#watchesDrain) return;
     this.#watchesDrain = true;
-    response.on('drain', () => this.#connection?.resume());
+    response.on('drain', () => {
+      this.#cancelStall?.();
+      this.#connection?.resume();
+    });
   }
 
   onComplete(trailers: readonly string[], reusable: boolean): void {
@@ -220,7 +251,7 @@ export class Forward implements Exchange {
     else connection?.discard();
     const { response } = this.#call;
     if (!this.#requestSent) this.#dropBody();
-    if (trailers.length > 0) response.addTrailers(pairs(trailers));
+    if (trailers.length > 0) response.addTrailers(trailerPairs(trailers));
     const last = this.#pending;
     // Text is joined with the header to one write, bytes make two.
     if (last && last.length <= ONE_WRITE_BYTES && !this.#flushed) response.end(last.toString('latin1'), 'latin1');
@@ -234,9 +265,9 @@ export class Forward implements Exchange {
     this.#connection = undefined;
     this.#over = true;
     response.off('close', this.#onResponseClose);
-    response.detachSocket(response.socket as NonNullable<ServerResponse['socket']>);
+    upgrade.detach();
     const { id } = entry.route;
-    const headers = head.hasCookie || head.hasLocation ? this.#scoped(head.headers) : head.headers;
+    const headers = upgradeHeaders(head, this.#scope());
     const upstream = connection.detach();
     tunnel({
       head: { ...head, headers },
@@ -267,15 +298,30 @@ export class Forward implements Exchange {
   #giveUp(failure: UpstreamFailure): void {
     this.#over = true;
     this.#cancelContinue?.();
-    const { request, response, entry, port } = this.#call;
+    const { entry, port } = this.#call;
     if (!this.#requestSent) this.#dropBody();
-    if (!this.#headSent) {
-      answerError(request, response, upstreamError(entry, port, failure));
-      return;
-    }
-    // Towards a client that takes the end of the connection for the end of the body, only a reset says that it is not.
-    if (this.#endsByClose) response.socket?.resetAndDestroy();
-    else response.socket?.destroy();
+    if (this.#headSent) this.#breakOff(this.#endsByClose);
+    else this.#refuse(upstreamError(entry, port, failure));
+  }
+
+  #refuse(error: ArcError): void {
+    this.#over = true;
+    this.#cancelContinue?.();
+    this.#cancelStall?.();
+    const { request, response } = this.#call;
+    const { hsts } = this.#scope();
+    answerError(request, response, error, hsts === undefined ? [] : ['Strict-Transport-Security', hsts]);
+  }
+
+  /**
+   * @param reset Towards a client that takes the end of the connection for the end of the body, only a reset says that it
+   *   is not; and of one that reads nothing, only a reset takes back what the kernel still holds for it.
+   */
+  #breakOff(reset: boolean): void {
+    const { request, response } = this.#call;
+    // By TLS, an end that nobody announced says the same.
+    if (reset && response.socket && !isSecure(request)) response.socket.resetAndDestroy();
+    else response.destroy();
   }
 
   /** Nobody takes the rest of the body any more; it is read and thrown away, so that the client gets to the answer. */
@@ -289,6 +335,7 @@ export class Forward implements Exchange {
   readonly #onResponseClose = (): void => {
     this.#over = true;
     this.#cancelContinue?.();
+    this.#cancelStall?.();
     this.#cancelDial?.();
     this.#connection?.discard();
     this.#connection = undefined;
@@ -297,23 +344,8 @@ export class Forward implements Exchange {
   };
 }
 
-/**
- * All sandboxes reached by `/_sb/` share the edge's own origin in a browser. This gives each page an origin of its own,
- * so that one can't read another; what needs cookies or storage is used by its own host name.
- */
-const SHARED_ORIGIN_POLICY = 'sandbox allow-scripts allow-forms allow-modals allow-popups allow-downloads';
-
 /** IPv4 as such, also where the socket listens on both families. */
 function clientAddress(address: string | undefined): string {
   if (address === undefined) return 'unknown';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
-}
-
-function pairs(trailers: readonly string[]): [string, string][] {
-  const list: [string, string][] = [];
-  for (let at = 0; at + 1 < trailers.length; at += 2) {
-    const name = trailers[at] as string;
-    if (allowedInTrailer(name)) list.push([name, trailers[at + 1] as string]);
-  }
-  return list;
 }

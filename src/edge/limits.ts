@@ -10,6 +10,16 @@ export interface EdgeLimits {
   readonly clientIdleMs: number;
   /** Client connections at once, upgraded ones included. */
   readonly connections: number;
+  /** Of them, those of one client: an IPv4 address or an IPv6 /64. */
+  readonly connectionsPerClient: number;
+  /** The same for addresses of this machine, which may be a proxy for many. */
+  readonly connectionsPerLocalClient: number;
+  /** Requests at once on one HTTP/2 connection. */
+  readonly streamsPerConnection: number;
+  /** Memory of one HTTP/2 connection, MiB. */
+  readonly sessionMiB: number;
+  /** Nothing comes of a body that a sandbox waits for, or nothing is taken of an answer, for this long. */
+  readonly clientStallMs: number;
   /** Requests and tunnels at once to one sandbox. */
   readonly requestsPerSandbox: number;
   /** For one TCP connection to a sandbox to be made. */
@@ -43,6 +53,11 @@ export const EDGE_LIMITS: EdgeLimits = {
   requestHeadMs: 10_000,
   clientIdleMs: 60_000,
   connections: 8_000,
+  connectionsPerClient: 1_000,
+  connectionsPerLocalClient: 8_000,
+  streamsPerConnection: 100,
+  sessionMiB: 4,
+  clientStallMs: 60_000,
   requestsPerSandbox: 1_000,
   connectMs: 5_000,
   refusedRetryMs: 1_000,

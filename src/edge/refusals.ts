@@ -38,6 +38,12 @@ export function tooMany(what: string): ArcError {
   return new ArcError('overloaded', what);
 }
 
+export function bodyStalled(ms: number): ArcError {
+  return new ArcError('request_timeout', `Nothing more of the body of the request came for ${ms} ms.`, {
+    hint: 'Send the whole body without long pauses.',
+  });
+}
+
 /** Why a sandbox that runs gave no (whole) answer. */
 export function upstreamError(entry: RouteEntry, port: number, failure: UpstreamFailure): ArcError {
   const { id, ports } = entry.route;

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http';
 import { ArcError } from '../contract/errors.ts';
+import { type ClientRequest, isSecure } from './front/client.ts';
 import type { RequestHeaders } from './headers.ts';
 import { hostPort, parseHost, parseLabel, type Target } from './host.ts';
 import { unknownSandbox } from './refusals.ts';
@@ -26,10 +26,10 @@ export interface EdgeNames {
 
 const PREFIX = '/_sb/';
 const PREFIXED = /^\/_sb\/([^/?#]*)(\/[^#]*|\?[^#]*)?$/;
-const ABSOLUTE = /^http:\/\/([^/?#]*)(\/[^#]*|\?[^#]*)?$/i;
+const ABSOLUTE = /^http(s?):\/\/([^/?#]*)(\/[^#]*|\?[^#]*)?$/i;
 
 /** Decides by Host and target of the request alone. Throws what the client is told when that names no sandbox. */
-export function resolve(request: IncomingMessage, headers: RequestHeaders, edge: EdgeNames): Destination {
+export function resolve(request: ClientRequest, headers: RequestHeaders, edge: EdgeNames): Destination {
   if (headers.fault !== undefined) throw new ArcError('invalid_request', `${headers.fault}.`);
   const host = request.headers.host;
   if (headers.hostCount !== 1 || host === undefined) {
@@ -74,15 +74,20 @@ function byPrefix(path: string, host: string, edge: EdgeNames): Destination {
 }
 
 /** The target of the request as path and query. A target that names a host must name the one of the Host field. */
-function originForm(request: IncomingMessage, host: string): string {
+function originForm(request: ClientRequest, host: string): string {
   const url = request.url ?? '';
   if (url.startsWith('/')) return url;
   if (url === '*' && request.method === 'OPTIONS') return url;
   const match = ABSOLUTE.exec(url);
-  if (!match) throw new ArcError('invalid_request', 'The target of the request is neither a path nor an http URL.');
-  if (match[1]?.toLowerCase() !== host.toLowerCase()) {
+  if (!match || (match[1] !== '') !== isSecure(request)) {
+    throw new ArcError(
+      'invalid_request',
+      'The target of the request is neither a path nor a URL of the protocol that it came by.',
+    );
+  }
+  if (match[2]?.toLowerCase() !== host.toLowerCase()) {
     throw new ArcError('invalid_request', 'The target of the request and its Host field name different hosts.');
   }
-  const rest = match[2] ?? '';
+  const rest = match[3] ?? '';
   return rest.startsWith('/') ? rest : `/${rest}`;
 }

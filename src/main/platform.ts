@@ -24,6 +24,7 @@ import { SqliteStore } from '../store/sqlite.ts';
 import type { Config } from './config/index.ts';
 import { type CrashPoint, crashable } from './crash-at.ts';
 import { dataDirIsLocked } from './data-lock.ts';
+import { edgeSettings, urlSettings } from './edge-settings.ts';
 import { searchPath } from './host-setup.ts';
 import { version } from './version.ts';
 
@@ -78,7 +79,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
 
     const edge = createEdge({
       ...{ domain: config.domain, clock, logger },
-      listen: `${config.edge.host}:${config.edge.port}`,
+      ...edgeSettings(config, logger),
     });
     const plane = createControlPlane({
       ...{
@@ -94,10 +95,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await plane.keys.ensureAdmin(secret);
 
     let ready = false;
-    const urls = sandboxUrls({
-      ...{ scheme: 'http', domain: config.domain, edgeHost: config.edge.host },
-      port: () => edge.address.port,
-    });
+    const urls = sandboxUrls(urlSettings(config, edge));
     const api = createApi({
       ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys, clock, rng, logger, urls },
       config: {

@@ -155,6 +155,22 @@ test('plain HTTP off loopback is refused until it is allowed', () => {
   assert.deepEqual(parse({ argv: ['--api', '[::1]:7700', '--edge', '127.0.0.9:1'] }).api, { host: '::1', port: 7700 });
 });
 
+test('TLS wants all of its settings, and makes an edge beyond loopback safe', () => {
+  const [tls, cert, key] = [
+    ['--edge-tls', '0.0.0.0:443'],
+    ['--tls-cert', 'a.pem'],
+    ['--tls-key', 'a.key'],
+  ] as const;
+  assert.match(faults({ argv: [...tls] })[0] ?? '', /needs a certificate/);
+  assert.match(faults({ argv: [...cert, ...key] })[0] ?? '', /no use without --edge-tls/);
+  assert.match(faults({ argv: [...tls, ...cert] })[0] ?? '', /need each other/);
+  assert.match(faults({ argv: [...tls, ...cert, ...key, '--edge', '127.0.0.1:443'] })[0] ?? '', /same port/);
+  assert.match(faults({ argv: ['--hsts-seconds', '-1'] })[0] ?? '', /--hsts-seconds/);
+  assert.match(faults({ argv: ['--connections-per-client', '0'] })[0] ?? '', /--connections-per-client/);
+  const config = parse({ argv: [...tls, ...cert, ...key, '--edge', '0.0.0.0:80'] });
+  assert.deepEqual([config.tlsCert, config.tlsKey, config.hstsSeconds], ['/work/a.pem', '/work/a.key', 15_552_000]);
+});
+
 test('API and edge can not share one port, but may both let the kernel choose', () => {
   assert.match(faults({ argv: ['--edge', '127.0.0.1:7700'] })[0] ?? '', /same port/);
   assert.deepEqual(faults({ argv: ['--api', '127.0.0.1:0', '--edge', '127.0.0.1:0'] }), []);

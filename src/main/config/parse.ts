@@ -160,13 +160,26 @@ function* crossChecks(config: Config): Generator<string> {
   for (const name of ['api', 'edge'] as const) {
     const { host } = config[name];
     if (isLoopback(host) || config.insecureBind) continue;
+    // The edge's own port then only sends clients on to TLS.
+    if (name === 'edge' && config.edgeTls !== undefined) continue;
     yield `${SETTINGS[name].flag} ${host} is not loopback and would carry keys and traffic in the clear: put a proxy ` +
       `with TLS before it, or allow it with ${SETTINGS.insecureBind.flag}`;
   }
+  yield* tlsFaults(config);
   const room = 2 ** (32 - config.networkRange.prefix) - 2;
   if (config.maxSandboxes > room && config.networkRange.prefix > 16) {
     yield `${SETTINGS.networkRange.flag} ${config.networkRange.text} has addresses for ${room} sandboxes, fewer than ` +
       `${SETTINGS.maxSandboxes.flag} ${config.maxSandboxes}`;
+  }
+}
+
+function* tlsFaults({ edge, edgeTls, tlsCert, tlsKey }: Config): Generator<string> {
+  const [listen, cert, key] = [SETTINGS.edgeTls.flag, SETTINGS.tlsCert.flag, SETTINGS.tlsKey.flag];
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) yield `${cert} and ${key} need each other`;
+  if (edgeTls === undefined && tlsCert !== undefined) yield `${cert} is of no use without ${listen}`;
+  if (edgeTls !== undefined && tlsCert === undefined) yield `${listen} needs a certificate: ${cert} and ${key}`;
+  if (edgeTls !== undefined && edgeTls.port !== 0 && edgeTls.port === edge.port) {
+    yield `${listen} and ${SETTINGS.edge.flag} have the same port, ${edge.port}`;
   }
 }
 

@@ -20,6 +20,11 @@ export interface Config {
   readonly config: string | undefined;
   readonly api: Address;
   readonly edge: Address;
+  readonly edgeTls: Address | undefined;
+  readonly tlsCert: string | undefined;
+  readonly tlsKey: string | undefined;
+  readonly hstsSeconds: number;
+  readonly connectionsPerClient: number;
   readonly domain: string;
   readonly apiHosts: readonly string[];
   readonly insecureBind: boolean;
@@ -66,6 +71,10 @@ const LOOPBACK = '127.0.0.1';
 const DEFAULT_STARTS_AT_ONCE = 8;
 /** Slots are numbered from 1 to this. */
 export const MAX_SLOTS = 60_000;
+const HSTS_DEFAULT_S = 180 * 86_400;
+const HSTS_MOST_S = 730 * 86_400;
+/** A class behind one address: 160 browsers with six connections each. */
+const DEFAULT_CONNECTIONS_PER_CLIENT = 1_000;
 const DEFAULT_MAX_SANDBOXES = 4000;
 
 /** The one table of settings. The flags, variables, file keys, defaults and docs/reference/config.md come from here. */
@@ -113,6 +122,61 @@ export const SETTINGS = {
     fallback: () => ({ host: LOOPBACK, port: 7780 }),
     shown: '`127.0.0.1:7780`',
     doc: 'Where the traffic for sandboxes comes in.',
+  }),
+  edgeTls: setting({
+    key: 'edgeTls',
+    flag: '--edge-tls',
+    variable: 'ARC_EDGE_TLS',
+    fileKey: 'tls.listen',
+    placeholder: 'HOST:PORT',
+    read: address,
+    fallback: () => undefined,
+    shown: 'none: no TLS',
+    doc: 'Where traffic for sandboxes comes in by TLS (HTTP/1.1 and HTTP/2). What comes in the clear on an `--edge` that is not loopback is then sent there.',
+  }),
+  tlsCert: setting({
+    key: 'tlsCert',
+    flag: '--tls-cert',
+    variable: 'ARC_TLS_CERT',
+    fileKey: 'tls.cert',
+    placeholder: 'FILE',
+    read: folder,
+    fallback: () => undefined,
+    shown: 'none',
+    doc: 'Certificate and chain, PEM, for the domain and everything below it. Read again when it changes.',
+  }),
+  tlsKey: setting({
+    key: 'tlsKey',
+    flag: '--tls-key',
+    variable: 'ARC_TLS_KEY',
+    fileKey: 'tls.key',
+    placeholder: 'FILE',
+    read: folder,
+    fallback: () => undefined,
+    shown: 'none',
+    doc: 'The key of that certificate, PEM.',
+  }),
+  hstsSeconds: setting({
+    key: 'hstsSeconds',
+    flag: '--hsts-seconds',
+    variable: 'ARC_HSTS_SECONDS',
+    fileKey: 'tls.hstsSeconds',
+    placeholder: 'SECONDS',
+    read: integer(0, HSTS_MOST_S),
+    fallback: () => HSTS_DEFAULT_S,
+    shown: `\`${HSTS_DEFAULT_S}\``,
+    doc: 'For how long browsers that came by TLS come by nothing else (HSTS); 0: not said. Never said for `localhost`.',
+  }),
+  connectionsPerClient: setting({
+    key: 'connectionsPerClient',
+    flag: '--connections-per-client',
+    variable: 'ARC_CONNECTIONS_PER_CLIENT',
+    fileKey: 'connectionsPerClient',
+    placeholder: 'COUNT',
+    read: integer(1, 100_000),
+    fallback: () => DEFAULT_CONNECTIONS_PER_CLIENT,
+    shown: `\`${DEFAULT_CONNECTIONS_PER_CLIENT}\``,
+    doc: 'Connections that the edge takes from one client (an IPv4 address, an IPv6 /64) at once. Addresses of this machine have no such limit.',
   }),
   domain: setting({
     key: 'domain',

@@ -1,0 +1,37 @@
+import type { Edge, EdgeOptions, EdgeTls } from '../edge/edge.ts';
+import { CertificateFiles } from '../edge/tls/files.ts';
+import type { Logger } from '../kit/logger.ts';
+import { realClock } from '../kit/real.ts';
+import type { sandboxUrls } from '../server/http/index.ts';
+import type { Config } from './config/index.ts';
+import { type Address, isLoopback } from './config/values.ts';
+
+const textOf = ({ host, port }: Address): string => (host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+
+/** What the configuration means for the edge. */
+export function edgeSettings(config: Config, logger: Logger): Pick<EdgeOptions, 'listen' | 'limits' | 'tls'> {
+  const tls = tlsOf(config, logger);
+  return {
+    listen: textOf(config.edge),
+    limits: { connectionsPerClient: config.connectionsPerClient },
+    ...(tls && { tls }),
+  };
+}
+
+function tlsOf({ edge, edgeTls, tlsCert, tlsKey, hstsSeconds }: Config, logger: Logger): EdgeTls | undefined {
+  if (!edgeTls || tlsCert === undefined || tlsKey === undefined) return undefined;
+  return {
+    listen: textOf(edgeTls),
+    hstsSeconds,
+    // On loopback it is for what runs on this machine, such as a proxy.
+    redirect: !isLoopback(edge.host),
+    certificates: new CertificateFiles({ cert: tlsCert, key: tlsKey, clock: realClock, logger }),
+  };
+}
+
+/** How people reach it. Its port is known once it listens. */
+export function urlSettings(config: Config, edge: Edge): Parameters<typeof sandboxUrls>[0] {
+  const { domain } = config;
+  if (config.edgeTls) return { scheme: 'https', domain, edgeHost: domain, port: () => edge.tlsAddress.port };
+  return { scheme: 'http', domain, edgeHost: config.edge.host, port: () => edge.address.port };
+}
