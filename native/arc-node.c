@@ -51,6 +51,7 @@ static void prepare(const char *cgroup) {
   cgroup_find(cgroup);
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) perror("arc-node: mount namespace");
   else if (cgroup_hybrid && *cgroup_unified) umount2(cgroup_unified, MNT_DETACH);
+  sealed_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   close(fd_floor = open("/dev/null", O_RDONLY | O_CLOEXEC)); /* the cgroup folders are below it */
 }
 static int bring_up(const char *lock, const char *socket_path) {

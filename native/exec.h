@@ -143,11 +143,10 @@ static bool exec_reaped(pid_t pid, int status) {
   return false;
 }
 static _Noreturn void become_exec(const struct msg *m, const char *id, int in, int out, int err) {
-  char *argv[ARGS_MAX + 1] = {0}, *env[] = {RUNTIME_PATH, NULL}; int keep[3] = {in, out, err};
-  list(m, "arg", argv, ARGS_MAX); enter_child(keep, 3), prctl(PR_SET_PDEATHSIG, 0), setsid();
+  int keep[3] = {in, out, err}; enter_child(keep, 3), prctl(PR_SET_PDEATHSIG, 0), setsid();
   for (int i = 0; i < 3; i++) dup2(keep[i], i);
-  if (!cgroup_join(id)) execve(argv[0], argv, env);
-  dprintf(2, "arc-node: %s: %s\n", argv[0], strerror(errno)), _exit(126);
+  if (!cgroup_join(id)) exec_runtime(m, sealed_fd);
+  dprintf(2, "arc-node: %s: %s\n", get(m, "arg"), strerror(errno)), _exit(126);
 }
 static struct exec *exec_new(struct ref ref, struct sandbox *s, const struct msg *m) {
   struct exec *e = make(sizeof *e), *last = NULL; int finished = 0;
@@ -172,7 +171,7 @@ static void exec_request(struct ref ref, struct sandbox *s, const struct msg *m)
   if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) abort(); /* no descriptors: start anew */
   if (e->tty && (console = listen_at(e->console)) >= 0) watch(&e->console_src, console, EPOLLIN, on_console, e);
   if (console > 0) chmod(e->console, 0666); /* for runtimes that are root of the sandbox only */
-  if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
+  seal(m); if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
   close(in[0]), close(out[1]), close(err[1]);
   fcntl(in[1], F_SETFL, O_NONBLOCK), fcntl(out[0], F_SETFL, O_NONBLOCK), fcntl(err[0], F_SETFL, O_NONBLOCK);
   e->in.fd = in[1], e->err.fd = err[0]; /* not watched until it runs: till then it is the runtime that speaks */

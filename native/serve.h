@@ -102,7 +102,7 @@ static void job_add(unsigned kind, struct ref ref, const struct msg *m, int fd) 
   struct sandbox *s = sandbox_find(get(m, "id"));
   if (kind == M_START) { /* the record is there before anything is made */
     if (!s) s = sandbox_new(get(m, "id"));
-    logs_close(s), sandbox_fields(s, m), s->phase = PARTIAL, s->pid = 0;
+    logs_close(s), sandbox_fields(s, m), s->phase = PARTIAL, s->pid = 0, seal(m);
     sandbox_record(s, "starting"), logs_open(s, get_num(m, "stdioUid", 0));
   }
   int fds[2]; j->pid = njobs > JOBS_MAX || pipe2(fds, O_CLOEXEC) ? -1 : fork();

@@ -5,13 +5,35 @@
 #include <linux/mount.h>
 #include <linux/openat2.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 enum { LOWERS_MAX = 200, ARGS_MAX = 256, LOOP_TRIES_MAX = 64, STOP_MS_MAX = 10000 /* until what was killed is gone */ };
 static int box_dir; /* the folder of the worker's sandbox */
+static int sealed_fd; /* below the floor: the sealed copy of the runtime that was asked for last, or /dev/null */
+/* crun makes a sealed copy of itself at each start and begins anew from that, so that nobody inside can write to it. Run
+ * from such a copy it goes on at once: it is made here, and again whenever the file is another. */
+static void seal(const struct msg *o) {
+  static struct stat of;
+  char data[CHUNK_BYTES]; const char *path = get(o, "arg"); struct stat st; ssize_t n;
+  if (!is(o, "sealed", "1") || stat(path, &st)) return;
+  if (st.st_dev == of.st_dev && st.st_ino == of.st_ino && !memcmp(&st.st_ctim, &of.st_ctim, sizeof st.st_ctim)) return;
+  int in = open(path, O_RDONLY | O_CLOEXEC), fd = memfd_create("runtime", MFD_CLOEXEC | MFD_ALLOW_SEALING), failed;
+  while (!(failed = in < 0 || fd < 0 || (n = read(in, data, sizeof data)) < 0) && n)
+    if ((failed = write_all(fd, data, (size_t)n))) break;
+  if (!failed && !fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+    dup3(fd, sealed_fd, O_CLOEXEC), of = st;
+  shut(in), shut(fd);
+}
+static void exec_runtime(const struct msg *o, int sealed) { /* comes back only where neither can be run */
+  char *argv[ARGS_MAX + 1] = {0}, *env[] = {RUNTIME_PATH, NULL}; list(o, "arg", argv, ARGS_MAX);
+  if (is(o, "sealed", "1")) syscall(SYS_execveat, sealed, "", argv, env, AT_EMPTY_PATH);
+  execve(argv[0], argv, env);
+}
 /* A user namespace and a network namespace that it owns; with one it doesn't own, crun binds the host's /sys in. */
+static int hold(void *nothing) { for (prctl(PR_SET_PDEATHSIG, SIGKILL); !nothing;) pause(); return 0; }
 static int make_namespaces(const struct msg *o, int *user, int *net) {
-  pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0);
-  if (pid == 0) for (prctl(PR_SET_PDEATHSIG, SIGKILL);;) pause();
+  static _Alignas(16) char stack[8192]; /* memory is shared: copying it is most of what a process costs */
+  pid_t pid = clone(hold, stack + sizeof stack, CLONE_VM | CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD, NULL);
   if (pid < 0) return fail_errno("making the user and network namespaces");
   char *map = str("0 %lld %lld", get_num(o, "hostBase", -1), get_num(o, "idCount", -1));
   int failed = write_text(str("/proc/%d/uid_map", pid), map) || write_text(str("/proc/%d/gid_map", pid), map) ||
@@ -86,23 +108,22 @@ static int mount_root(const struct msg *o, const char *image, int user) {
     return fail_errno("placing the root");
   return close(tree);
 }
-/* Ends in the runtime's exec; what goes wrong before is written to `report` as code and message. */
-static _Noreturn void become_runtime(const struct msg *o, const char *dir, int user, int net, int report) {
-  char *argv[ARGS_MAX + 1] = {0}, *env[] = {RUNTIME_PATH, NULL}; struct buf b = {0};
-  prctl(PR_SET_PDEATHSIG, SIGKILL); list(o, "arg", argv, ARGS_MAX);
+/* Ends in the runtime's exec, or with a failure noted. The memory is the worker's, which waits until then. */
+static _Noreturn void become_runtime(const struct msg *o, const char *dir, int user, int net) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!mount_root(o, str("%s/upper.img", dir), user) && !cgroup_join(get(o, "id"))) {
     int fds[3] = {open("/dev/null", O_RDWR), open(str("%s/stdout", dir), O_RDWR), open(str("%s/stderr", dir), O_RDWR)};
-    setsid(); report = dup3(report, FD_NET + 1, O_CLOEXEC);
+    setsid(); int sealed = dup3(sealed_fd, FD_NET + 1, O_CLOEXEC);
     user = fcntl(user, F_DUPFD_CLOEXEC, FD_NET + 2), net = fcntl(net, F_DUPFD_CLOEXEC, FD_NET + 2);
     if (fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0) {
       for (int i = 0; i < 3; i++) dup2(fds[i], i);
       dup2(user, FD_USER), dup2(net, FD_NET);
       syscall(SYS_close_range, 3, FD_USER - 1, 0), syscall(SYS_close_range, FD_NET + 2, ~0u, 0);
-      execve(argv[0], argv, env);
+      exec_runtime(o, sealed);
     }
     fail_errno("running the runtime");
   }
-  put_failure(&b), write_all(report, b.p, b.n), _exit(126);
+  _exit(126);
 }
 /* Waits for the runtime: until it ends, or (where it stays) until its pid file is there. 0: the program runs. */
 static int await_runtime(const struct msg *o, pid_t runtime, struct buf *result, pid_t *pid) {
@@ -128,14 +149,9 @@ static void put_words(struct buf *result, char *words, ssize_t n) { /* what a ru
   text(result, "output", n > 0 ? words : "");
 }
 static int run_runtime(const struct msg *o, const char *dir, int user, int net, struct buf *result, pid_t *pid) {
-  int report[2]; char said[1024];
-  pid_t runtime = pipe2(report, O_CLOEXEC) ? -1 : fork(); if (runtime < 0) return fail_errno("fork");
-  if (!runtime) become_runtime(o, dir, user, net, report[1]);
-  close(report[1]);
-  ssize_t n = read(report[0], said, sizeof said); /* nothing: exec went well and closed it */
-  struct msg m = {.p = said, .n = n > 0 ? (size_t)n : 0}; close(report[0]);
-  if (!has(&m, "message")) return await_runtime(o, runtime, result, pid);
-  return waitpid(runtime, NULL, 0), fail(get(&m, "code"), get(&m, "message"));
+  *failed_code = 0; pid_t runtime = vfork(); if (runtime < 0) return fail_errno("vfork");
+  if (!runtime) become_runtime(o, dir, user, net);
+  return *failed_code ? (waitpid(runtime, NULL, 0), -1) : await_runtime(o, runtime, result, pid);
 }
 static int box_start(const struct msg *o, struct buf *result) {
   const char *id = get(o, "id"), *dir = get(o, "dir"); char image[PATH_MAX], words[OUTPUT_BYTES_MAX + 1];

@@ -100,6 +100,7 @@ export class HelperClient implements NodeHelper {
       ...order.argv.map((arg): Field => ['arg', arg]),
       ['pidFile', order.pidFile],
       ['follow', order.follow],
+      ...(order.sealed ? [['sealed', 1] satisfies Field] : []),
       ['timeoutMs', Math.ceil(order.timeoutMs ?? 0)],
       ...(order.tty
         ? ([

@@ -60,6 +60,8 @@ export interface HelperStart extends Target {
   readonly timeoutMs: number;
   /** The runtime stays as the parent of the sandbox (runsc): follow it, its exit code is the sandbox's. */
   readonly follow: 'pid-file' | 'runtime';
+  /** The runtime, the first of `argv`, is run from a sealed copy of its file that the helper keeps in memory. */
+  readonly sealed?: boolean;
 }
 
 export interface HelperExec {
@@ -74,6 +76,7 @@ export interface HelperExec {
   /** Kept for `execs` and shown to people. */
   readonly command: readonly string[];
   readonly follow: 'pid-file' | 'runtime';
+  readonly sealed?: boolean;
 }
 
 export type HelperEntry = Target & {

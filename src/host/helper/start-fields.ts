@@ -35,6 +35,7 @@ export function startFields(order: HelperStart, cgroupVersion: 1 | 2): Field[] {
     ['pidFile', order.pidFile],
     ['timeoutMs', order.timeoutMs],
     ['follow', order.follow],
+    ...(order.sealed ? [['sealed', 1] satisfies Field] : []),
   ];
 }
 

@@ -11,6 +11,7 @@ export interface OciConfig {
   readonly root: { readonly path: string; readonly readonly: boolean };
   readonly hostname: string;
   readonly mounts: readonly OciMount[];
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly linux: {
     readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
     readonly uidMappings?: readonly IdMapping[];
@@ -36,6 +37,8 @@ export interface ConfigOrder {
   readonly ids: { readonly hostBase: number; readonly count: number };
   readonly memoryBytes: number;
   readonly seccomp?: Seccomp;
+  /** Hints to the runtime. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -55,6 +58,7 @@ export function ociConfig(order: ConfigOrder): OciConfig {
     root: { path: order.rootMount, readonly: false },
     hostname: order.id,
     mounts: mountsFor(order.memoryBytes),
+    ...(order.annotations && { annotations: order.annotations }),
     linux: {
       namespaces: order.joins === 'paths' ? [...joined, ...made] : made,
       ...(order.joins === 'paths' && { uidMappings: mapping, gidMappings: mapping }),

@@ -12,6 +12,10 @@ export interface Flavour {
   readonly joins: 'paths' | 'entered';
   /** `false` for gVisor, whose own kernel answers the calls; the list would be of the wrong kernel. */
   readonly seccomp: boolean;
+  /** Where it puts the filter that it has compiled from the list, if it also takes one that is compiled already. */
+  readonly compiledFilter?: (folder: SandboxFolder, id: string) => string;
+  /** It would make a sealed copy of itself at every call, and begin anew from that: the helper keeps one, and runs that. */
+  readonly sealed: boolean;
   /** `runtime`: it stays as the parent of the sandbox, and its exit code is the sandbox's. A detached exec never does. */
   readonly follow: 'pid-file' | 'runtime';
   /** Memory and tasks of the runtime itself inside the sandbox's cgroup, on top of what the template gives the program. */

@@ -1,6 +1,5 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { removeTree } from '../../kit/remove-tree.ts';
+import { join } from 'node:path';
 
 export interface Names {
   readonly id: string;
@@ -12,10 +11,9 @@ export interface Names {
 
 /**
  * The top layer of a sandbox's root: hostname, hosts and resolv.conf as plain files of it. Nothing of the host is bound in
- * for them, and whoever is root inside may change them.
+ * for them, and whoever is root inside may change them. The folder must not be there yet.
  */
 export async function writeNames(folder: string, names: Names): Promise<void> {
-  await removeTree(folder, dirname(folder));
   const etc = join(folder, 'etc');
   await mkdir(etc, { recursive: true });
   await Promise.all([chmod(folder, 0o755), chmod(etc, 0o755)]);

@@ -5,6 +5,7 @@ import type { BlankImage } from '../../host/disk/blanks.ts';
 import { inodesFor, roundedSize } from '../../host/disk/blanks.ts';
 import { type HelperExec, type HelperStart, NS_NET_PATH, NS_USER_PATH } from '../../host/helper/port.ts';
 import type { StartOrder } from '../runtime.ts';
+import type { CompiledFilters } from './compiled-filters.ts';
 import { type OciConfig, ociConfig } from './config.ts';
 import type { OciDeps } from './deps.ts';
 import { pidFileOf, stateRoot } from './flavour.ts';
@@ -15,8 +16,9 @@ import { seccompFor } from './seccomp.ts';
 
 const START_TIMEOUT_MS = 30_000;
 
-export function configFor(deps: OciDeps, order: StartOrder, process: OciProcess): OciConfig {
+export function configFor(deps: OciDeps, filters: CompiledFilters, order: StartOrder, process: OciProcess): OciConfig {
   const { flavour } = deps;
+  const seccomp = flavour.seccomp ? seccompFor(deps.arch, order.spec.capabilities) : undefined;
   return ociConfig({
     id: order.id,
     process,
@@ -24,7 +26,7 @@ export function configFor(deps: OciDeps, order: StartOrder, process: OciProcess)
     joins: flavour.joins,
     ids: deps.plan.ids(order.slot),
     memoryBytes: order.spec.limits.memoryBytes,
-    ...(flavour.seccomp && { seccomp: seccompFor(deps.arch, order.spec.capabilities) }),
+    ...(seccomp && filters.parts(seccomp)),
   });
 }
 
@@ -70,6 +72,7 @@ export function helperStart(
     pidFile: pidFileOf(flavour),
     timeoutMs: START_TIMEOUT_MS,
     follow: flavour.follow,
+    sealed: flavour.sealed,
   };
 }
 
@@ -118,6 +121,7 @@ export function helperExec(
     ...(order.timeoutMs !== undefined && { timeoutMs: order.timeoutMs }),
     command: order.command,
     follow: 'pid-file',
+    sealed: flavour.sealed,
   };
 }
 

@@ -22,6 +22,7 @@ import { readTraffic } from '../../host/network/traffic.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
+import { CompiledFilters } from './compiled-filters.ts';
 import type { OciDeps } from './deps.ts';
 import { execFailure, startFailure } from './failures.ts';
 import type { Flavour } from './flavour.ts';
@@ -33,7 +34,8 @@ import { cgroupOf, configFor, enteredOf, execPaths, helperExec, helperStart } fr
 import { execProcess, startProcess } from './process.ts';
 import { handleOf, recordOf, type SandboxRecord } from './record.ts';
 import { type SandboxFolder, sandboxFolder } from './sandbox-folder.ts';
-import { type ResolvedUser, resolveUser } from './users.ts';
+import { seccompFor } from './seccomp.ts';
+import { type ResolvedUser, Users } from './users.ts';
 
 /** Others may pass through the folder (a runtime that is root of the sandbox only), nobody may list it. */
 const FOLDER_MODE = 0o711;
@@ -54,12 +56,15 @@ export class OciRuntime implements Runtime {
   readonly #deps: OciDeps;
   /** Each holds one of few threads while the kernel looks for memory. */
   readonly #pushing = new KeyedMutex();
+  readonly #users = new Users();
+  readonly #filters: CompiledFilters;
   readonly #probe: () => Promise<readonly LevelReport[]>;
 
   /** @param probe tries a real sandbox; see `probe.ts` */
   constructor(deps: OciDeps, probe: (runtime: OciRuntime) => Promise<readonly LevelReport[]>) {
     this.name = deps.flavour.name;
     this.#deps = deps;
+    this.#filters = new CompiledFilters(deps.program);
     this.#probe = () => probe(this);
   }
 
@@ -77,7 +82,7 @@ export class OciRuntime implements Runtime {
     const folder = this.#folder(order.id);
     const running = await this.#running(order);
     if (running !== undefined) return running;
-    const user = await resolveUser(order.spec.user, order.lowers);
+    const user = await this.#users.resolve(order.spec.user, order.lowers);
     this.#checkMemory(order);
     try {
       const [record, blank] = await Promise.all([this.#write(order, folder, user), this.#blank(order)]);
@@ -86,6 +91,7 @@ export class OciRuntime implements Runtime {
         this.#deps.helper.start(helperStart(this.#deps, order, folder, blank, user.uid, lowers)),
       );
       const handle = handleOf(record, this.#flavour, process);
+      await this.#learnFilter(order, folder);
       await this.#guestRuns(handle, signal);
       return handle;
     } catch (error) {
@@ -162,7 +168,7 @@ export class OciRuntime implements Runtime {
 
   async exec(handle: Handle, id: string, order: ExecOrder): Promise<ExecStream> {
     const { folder, record } = await this.#held(handle);
-    const user = await resolveUser(order.user ?? record.spec.user, record.lowers);
+    const user = await this.#users.resolve(order.user ?? record.spec.user, record.lowers);
     const paths = execPaths(this.#deps, folder, id);
     const process = execProcess(record.spec, order, user, this.#deps.limits);
     await this.#writeReadable(paths.process, JSON.stringify(process), record.slot);
@@ -257,6 +263,13 @@ export class OciRuntime implements Runtime {
     return { ...flavour, note: flavour.note === undefined ? COPIES_NOTE : `${flavour.note}; ${COPIES_NOTE}` };
   }
 
+  async #learnFilter(order: StartOrder, folder: SandboxFolder): Promise<void> {
+    const { arch, flavour } = this.#deps;
+    if (flavour.compiledFilter === undefined) return;
+    const list = seccompFor(arch, order.spec.capabilities);
+    await this.#filters.learn(list, flavour.compiledFilter(folder, order.id));
+  }
+
   #folder(id: string): SandboxFolder {
     return sandboxFolder(this.#deps.sandboxesDir, id);
   }
@@ -311,8 +324,10 @@ export class OciRuntime implements Runtime {
     const address = plan.address(order.slot);
     const hostInterface = plan.hostInterface(order.slot, order.spec.network);
     const record = recordOf(order, flavour.name, { address, hostInterface });
-    const config = configFor(this.#deps, order, startProcess(order.spec, user, this.#deps.limits));
-    await mkdir(folder.dir, { recursive: true, mode: FOLDER_MODE });
+    const config = configFor(this.#deps, this.#filters, order, startProcess(order.spec, user, this.#deps.limits));
+    // Of an earlier incarnation things may lie in it, which are taken away first.
+    const made = (await mkdir(folder.dir, { recursive: true, mode: FOLDER_MODE })) !== undefined;
+    if (!made) await this.#clear(folder);
     await Promise.all([
       this.#deps.records.write(folder.record, record),
       this.#writeReadable(folder.config, JSON.stringify(config), order.slot),
@@ -327,9 +342,16 @@ export class OciRuntime implements Runtime {
     return record;
   }
 
+  async #clear(folder: SandboxFolder): Promise<void> {
+    await Promise.all([
+      rm(folder.config, { force: true }),
+      removeTree(folder.state, folder.dir),
+      removeTree(folder.names, folder.dir),
+    ]);
+  }
+
   /** For the runtime only: root, or the sandbox's own root where the runtime runs as that. */
   async #writeReadable(path: string, text: string, slot: number): Promise<void> {
-    await rm(path, { force: true });
     await writeFile(path, text, { mode: PRIVATE_MODE, flag: 'wx' });
     if (this.#deps.flavour.joins === 'paths') return;
     const { hostBase } = this.#deps.plan.ids(slot);
@@ -338,7 +360,6 @@ export class OciRuntime implements Runtime {
 
   async #makeState(folder: SandboxFolder, slot: number): Promise<void> {
     await chmod(folder.dir, FOLDER_MODE);
-    await removeTree(folder.state, folder.dir);
     if (this.#deps.flavour.joins === 'paths') return;
     const { hostBase } = this.#deps.plan.ids(slot);
     await mkdir(folder.state, { mode: 0o700 });

@@ -52,9 +52,19 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'SCMP_ARCH_X86_64
  * @param arch Node's name of the processor architecture
  */
 export function seccompFor(arch: string, capabilities: readonly string[]): Seccomp {
+  const chroot = capabilities.includes('SYS_CHROOT');
+  const key = `${arch} ${chroot}`;
+  const made = lists.get(key) ?? listFor(arch, chroot);
+  lists.set(key, made);
+  return made;
+}
+
+/** The list depends on these two only: one for each pair is made, and shared. */
+const lists = new Map<string, Seccomp>();
+
+function listFor(arch: string, chroot: boolean): Seccomp {
   const architecture = ARCHITECTURES[arch];
   if (architecture === undefined) throw new Error(`there is no seccomp list for ${arch}`);
-  const chroot = capabilities.includes('SYS_CHROOT');
   const allowed = ALLOWED.flatMap((group) => group.calls);
   const refused = REFUSED.flatMap((group) => group.calls).filter(
     (call) => call !== 'personality' && !(chroot && call === 'chroot'),

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { ArcError } from '../../contract/errors.ts';
-import { lookUp, resolveUser } from './users.ts';
+import { lookUp, resolveUser, Users } from './users.ts';
 
 const PASSWD = 'root:x:0:0:root:/root:/bin/sh\nweb:x:33:34::/var/www:/bin/false\nbad:x:99999999:0::/:/\n';
 const GROUPS = 'root:x:0:\nwww:x:34:\nssl:x:101:web,other\nlogs:x:102:web\n';
@@ -70,4 +70,16 @@ test('no link is followed out of a layer', async (t) => {
   await symlink('../outside', join(dir, 'two/etc'));
   await assert.rejects(resolveUser('secret', [join(dir, 'one')]));
   await assert.rejects(resolveUser('secret', [join(dir, 'two')]));
+});
+
+test('an answer is remembered for its layers, and a failure is not', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'arc-users-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const users = new Users();
+  await assert.rejects(users.resolve('web', [dir]), /is not in the root/);
+  await mkdir(join(dir, 'etc'));
+  await writeFile(join(dir, 'etc/passwd'), PASSWD);
+  assert.equal((await users.resolve('web', [dir])).uid, 33);
+  await rm(join(dir, 'etc/passwd'));
+  assert.equal((await users.resolve('web', [dir])).uid, 33);
 });

@@ -15,12 +15,29 @@ export interface ResolvedUser {
 export const IDS_PER_SANDBOX = 65_536;
 const ACCOUNT_FILE_BYTES_MAX = 1024 * 1024;
 const GROUPS_MAX = 64;
+/** Answers that are remembered. */
+const KNOWN_MAX = 1024;
 
 /** Resolves `uid`, `uid:gid` or names against /etc/passwd and /etc/group of the root. Numbers need no entry there. */
 export async function resolveUser(text: string, lowers: readonly string[]): Promise<ResolvedUser> {
   const [name = '', group] = text.split(':');
   const [passwd, groups] = await Promise.all([readLayered(lowers, 'passwd'), readLayered(lowers, 'group')]);
   return lookUp(name, group, passwd, groups);
+}
+
+/** Remembers what was resolved: layers are named by their content and never change. Failures are not remembered. */
+export class Users {
+  readonly #known = new Map<string, ResolvedUser>();
+
+  async resolve(text: string, lowers: readonly string[]): Promise<ResolvedUser> {
+    const key = [text, ...lowers].join('\0');
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const user = await resolveUser(text, lowers);
+    if (this.#known.size >= KNOWN_MAX) this.#known.clear();
+    this.#known.set(key, user);
+    return user;
+  }
 }
 
 /** The pure part of `resolveUser`: both files as text. */
@@ -91,7 +108,9 @@ async function readLayered(lowers: readonly string[], file: string): Promise<str
 async function readBounded(path: string): Promise<string> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
-    const { bytesRead, buffer } = await handle.read({ buffer: Buffer.alloc(ACCOUNT_FILE_BYTES_MAX), position: 0 });
+    const { size } = await handle.stat();
+    const room = Buffer.alloc(Math.min(size, ACCOUNT_FILE_BYTES_MAX));
+    const { bytesRead, buffer } = await handle.read({ buffer: room, position: 0 });
     return buffer.subarray(0, bytesRead).toString('utf8');
   } finally {
     await handle.close();

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { missingCapability } from '../../../src/domain/missing-capability.ts';
+import type { OciConfig } from '../../../src/runtimes/oci/config.ts';
 import { mountsFor } from '../../../src/runtimes/oci/mounts.ts';
 import { MASKED_PATHS, READONLY_PATHS } from '../../../src/runtimes/oci/paths.ts';
 import type { OciRuntime } from '../../../src/runtimes/oci/runtime.ts';
@@ -51,6 +53,8 @@ async function bothWays(
 interface Subject {
   runtime: OciRuntime;
   handle: Handle;
+  /** Started before it. */
+  first: Handle;
 }
 
 for (const name of ['crun', 'runc'] as const) {
@@ -58,11 +62,33 @@ for (const name of ['crun', 'runc'] as const) {
     const subject = {} as Subject;
     before(async () => {
       subject.runtime = shared.runtime(name);
+      // The one that is looked at has its filter from this one's, compiled: see below that they are the same.
+      subject.first = await start(subject.runtime);
       subject.handle = await start(subject.runtime, { command: ['/bin/sh', '-c', SCRIPT] });
     });
     calls(subject);
+    if (name === 'crun') sameFilter(subject);
     surroundings(subject);
     privileges(subject);
+  });
+}
+
+function sameFilter(subject: Subject): void {
+  it('filters by what the first start of a list has compiled, byte for byte, in every later one', () => {
+    const kept = (id: string) => join(shared.dir, 'sandboxes', id, 'runtime', id);
+    const [first, later] = [kept(subject.first.id), kept(subject.handle.id)].map((state) => ({
+      filter: readFileSync(join(state, 'seccomp.bpf')),
+      config: readFileSync(join(state, 'config.json'), 'utf8'),
+    }));
+    assert.ok(first && later && first.filter.length > 1000);
+    assert.deepEqual(later.filter, first.filter);
+    assert.ok(later.config.includes('seccomp_bpf_data') && !first.config.includes('seccomp_bpf_data'));
+    const { seccomp } = (JSON.parse(later.config) as OciConfig).linux;
+    assert.deepEqual(
+      [seccomp?.defaultAction, seccomp?.syscalls],
+      ['SCMP_ACT_ERRNO', []],
+      'without it nothing is allowed',
+    );
   });
 }
 
