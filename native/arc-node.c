@@ -40,17 +40,15 @@ static void loop(void) {
     for (int i = 0; i < n; i++) { struct src *s = events[i].data.ptr; if (s->fd >= 0) s->fn(s, events[i].events); }
   }
 }
-/* crun refuses hybrid cgroups when it sees the v2 half: it is taken away here and nowhere else. */
-static void prepare(const char *cgroup) {
+static void prepare(char **cgroups) {
   struct rlimit files;
   prctl(PR_SET_CHILD_SUBREAPER, 1); /* what the runtimes leave behind becomes our child, with its exit code */
   signal(SIGPIPE, SIG_IGN), umask(0077), write_text("/proc/self/oom_score_adj", "-900");
   if (!getrlimit(RLIMIT_NOFILE, &files)) files.rlim_cur = files.rlim_max, setrlimit(RLIMIT_NOFILE, &files);
   ssize_t n = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot_id, 37);
   if (chdir("/") || n < 36) strcpy(boot_id, "unknown");
-  cgroup_find(cgroup);
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) perror("arc-node: mount namespace");
-  else if (cgroup_hybrid && *cgroup_unified) umount2(cgroup_unified, MNT_DETACH);
+  cgroup_take(cgroups);
   sealed_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   close(fd_floor = open("/dev/null", O_RDONLY | O_CLOEXEC)); /* the cgroup folders are below it */
 }
@@ -66,10 +64,10 @@ static int bring_up(const char *lock, const char *socket_path) {
 }
 int main(int argc, char **argv) {
   if (argc < 5 || *argv[1] != '/' || *argv[2] != '/' || *argv[3] != '/' || !*argv[4] || strpbrk(argv[4], "/%."))
-    return fprintf(stderr, "usage: arc-node DATA SOCKET LOCK GROUP [v1=DIR|v2=DIR]\n"), EXIT_USAGE;
+    return fprintf(stderr, "usage: arc-node DATA SOCKET LOCK GROUP CGROUP...\n"), EXIT_USAGE;
   data_dir = argv[1], group = argv[4];
   setsid(), syscall(SYS_close_range, 3, ~0u, 0); /* it outlives who started it, and holds nothing of it */
-  prepare(argv[5]); int code = bring_up(argv[3], argv[2]); if (!code) loop();
+  prepare(argv + 5); int code = bring_up(argv[3], argv[2]); if (!code) loop();
   for (struct job *j = jobs; j; j = j->next) kill(j->pid, SIGKILL);
   return code;
 }

@@ -163,9 +163,6 @@ static void hello(struct conn *c, struct ref ref, const struct msg *m) { /* the 
   struct buf b = {0};
   c->greeted = get_num(m, "v", 0) == PROTOCOL_VERSION;
   num(&b, "v", PROTOCOL_VERSION), num(&b, "pid", getpid()), num(&b, "cgroup", cgroup_version);
-  for (int i = 0; i < 5; i++)
-    if (holding(CONTROLLERS[i].bit))
-      text(&b, CONTROLLERS[i].name, str("%s/%s", holding(CONTROLLERS[i].bit)->path, group));
   answer(ref, M_OK, &b), free(b.p);
 }
 static void request(struct conn *c, const struct msg *m) {

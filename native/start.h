@@ -6,7 +6,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
+#include <sys/sendfile.h>
 enum { LOWERS_MAX = 200, ARGS_MAX = 256, LOOP_TRIES_MAX = 64, STOP_MS_MAX = 10000 /* until what was killed is gone */ };
 static int box_dir; /* the folder of the worker's sandbox */
 static int sealed_fd; /* below the floor: the sealed copy of the runtime that was asked for last, or /dev/null */
@@ -14,13 +14,11 @@ static int sealed_fd; /* below the floor: the sealed copy of the runtime that wa
  * from such a copy it goes on at once: it is made here, and again whenever the file is another. */
 static void seal(const struct msg *o) {
   static struct stat of;
-  char data[CHUNK_BYTES]; const char *path = get(o, "arg"); struct stat st; ssize_t n;
-  if (!is(o, "sealed", "1") || stat(path, &st)) return;
+  struct stat st; if (!is(o, "sealed", "1") || stat(get(o, "arg"), &st)) return;
   if (st.st_dev == of.st_dev && st.st_ino == of.st_ino && !memcmp(&st.st_ctim, &of.st_ctim, sizeof st.st_ctim)) return;
-  int in = open(path, O_RDONLY | O_CLOEXEC), fd = memfd_create("runtime", MFD_CLOEXEC | MFD_ALLOW_SEALING), failed;
-  while (!(failed = in < 0 || fd < 0 || (n = read(in, data, sizeof data)) < 0) && n)
-    if ((failed = write_all(fd, data, (size_t)n))) break;
-  if (!failed && !fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+  int in = open(get(o, "arg"), O_RDONLY | O_CLOEXEC), fd = memfd_create("runtime", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (sendfile(fd, in, NULL, (size_t)st.st_size) == st.st_size &&
+      !fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
     dup3(fd, sealed_fd, O_CLOEXEC), of = st;
   shut(in), shut(fd);
 }

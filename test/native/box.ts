@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Hierarchies } from '../../src/host/cgroups/hierarchies.ts';
 import { cgroupRoot } from '../../src/host/cgroups/root.ts';
 import { buildHelper } from '../../src/host/helper/build.ts';
 import type { HelperClient } from '../../src/host/helper/client.ts';
@@ -47,6 +48,10 @@ export interface BoxOptions {
   readonly lowers?: readonly string[];
 }
 
+interface Options {
+  readonly sanitize?: boolean;
+}
+
 let nextSlot = 50_000 + (process.pid % 500) * 10;
 
 export class TestNode implements AsyncDisposable {
@@ -56,11 +61,11 @@ export class TestNode implements AsyncDisposable {
   readonly rootMount: string;
   helper: HelperClient;
   readonly #before = kernelTruth();
-  readonly #args: readonly string[];
+  readonly #cgroups: Hierarchies | undefined;
 
-  private constructor(dir: string, args: readonly string[], helper: HelperClient) {
+  private constructor(dir: string, cgroups: Hierarchies | undefined, helper: HelperClient) {
     this.dir = dir;
-    this.#args = args;
+    this.#cgroups = cgroups;
     this.helper = helper;
     this.lower = join(dir, 'lower');
     this.rootMount = join(dir, 'root');
@@ -79,14 +84,20 @@ export class TestNode implements AsyncDisposable {
     execFileSync('mkfs.ext4', ['-q', '-m', '0', '-E', 'lazy_itable_init=1', '-O', '^has_journal', this.blank]);
   }
 
-  static async start(args: readonly string[] = [], options: { readonly sanitize?: boolean } = {}): Promise<TestNode> {
+  static async start(cgroups?: Hierarchies, options: Options = {}): Promise<TestNode> {
     const dir = mkdtempSync('/tmp/arc-native-');
-    return new TestNode(dir, args, await TestNode.#supervise(dir, args, options));
+    return new TestNode(dir, cgroups, await TestNode.#supervise(dir, cgroups, options));
   }
 
-  static async #supervise(dir: string, extraArgs: readonly string[], options: { readonly sanitize?: boolean } = {}) {
+  static async #supervise(dir: string, cgroups: Hierarchies | undefined, options: Options = {}) {
     const binary = await buildHelper(options);
-    return superviseHelper({ binary, dataDir: dir, clock: realClock, logger: silentLogger, extraArgs });
+    return superviseHelper({
+      binary,
+      dataDir: dir,
+      clock: realClock,
+      logger: silentLogger,
+      ...(cgroups && { cgroups }),
+    });
   }
 
   boxDir(id: string): string {
@@ -156,7 +167,7 @@ export class TestNode implements AsyncDisposable {
   /** Another server: the helper stays as it is. */
   async reconnect(): Promise<void> {
     await this.helper[Symbol.asyncDispose]();
-    this.helper = await TestNode.#supervise(this.dir, this.#args);
+    this.helper = await TestNode.#supervise(this.dir, this.#cgroups);
   }
 
   /** Everything is destroyed, the helper is asked to end, and nothing may be left on the machine. */

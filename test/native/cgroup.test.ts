@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { hierarchiesOfFiles } from '../../src/host/cgroups/hierarchies.ts';
 import { cgroupRoot } from '../../src/host/cgroups/root.ts';
 import { TestNode, until } from './box.ts';
 
@@ -13,7 +14,7 @@ async function withTree(kind: 'v1' | 'v2', look: (tree: string, id: string, root
   const tree = mkdtempSync('/tmp/arc-cgroups-');
   for (const name of kind === 'v1' ? ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'] : []) mkdirSync(join(tree, name));
   try {
-    await using node = await TestNode.start([`${kind}=${tree}`]);
+    await using node = await TestNode.start(hierarchiesOfFiles(kind === 'v1' ? 1 : 2, tree));
     const order = node.order(LIMITS);
     const { pid } = await node.helper.start(order);
     look(tree, order.id, cgroupRoot(node.dir));
@@ -58,7 +59,7 @@ test('without the controllers nothing starts', async () => {
   const tree = mkdtempSync('/tmp/arc-cgroups-');
   mkdirSync(join(tree, 'memory'));
   try {
-    await using node = await TestNode.start([`v1=${tree}`]);
+    await using node = await TestNode.start(hierarchiesOfFiles(1, tree));
     await assert.rejects(node.helper.start(node.order(LIMITS)), /controllers are not all mounted/);
   } finally {
     rmSync(tree, { recursive: true, force: true });

@@ -15,7 +15,7 @@ const ROUND_MS_MAX = 40;
 
 let node: TestNode;
 before(async () => {
-  node = await TestNode.start([], { sanitize: true });
+  node = await TestNode.start(undefined, { sanitize: true });
 });
 after(() => node[Symbol.asyncDispose]());
 

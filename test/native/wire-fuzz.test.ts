@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { hierarchiesOfFiles } from '../../src/host/cgroups/hierarchies.ts';
 import { encodeFields, encodeFrame, HEADER_BYTES, MESSAGE } from '../../src/host/helper/wire.ts';
 import { TestNode } from './box.ts';
 
@@ -14,7 +15,7 @@ const SEED = Number(process.env.ARC_FUZZ_SEED ?? Date.now() % 1_000_000);
 
 let node: TestNode;
 before(async () => {
-  node = await TestNode.start(['/nowhere'], { sanitize: true });
+  node = await TestNode.start(hierarchiesOfFiles(1, '/nowhere'), { sanitize: true });
 });
 after(() => node[Symbol.asyncDispose]());
 

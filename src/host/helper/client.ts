@@ -29,6 +29,8 @@ export interface ClientOptions {
   readonly logger: Logger;
   /** Called before each try to connect; starts the helper where it is not running (`supervise.ts`). */
   readonly ensure: () => Promise<void>;
+  /** Where the cgroup files of a sandbox are. */
+  readonly paths: NodeHelper['cgroupPaths'];
 }
 
 const of = (target: Target): Field[] => [
@@ -157,16 +159,7 @@ export class HelperClient implements NodeHelper {
   }
 
   cgroupPaths(id: string) {
-    const hello = this.#hello;
-    if (!hello) throw unavailable('the node helper has not answered yet');
-    const path = (controller: string) => `${hello.text(controller)}/${id}`;
-    const [memory, cpu, cpuacct, pids] = ['memory', 'cpu', 'cpuacct', 'pids'].map(path) as [
-      string,
-      string,
-      string,
-      string,
-    ];
-    return { memory, cpu, cpuacct, pids, version: this.#cgroupVersion };
+    return this.#options.paths(id);
   }
 
   /** The helper's own process, for people and for tests. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
+import { groupPaths, type Hierarchies, hierarchiesHere, hierarchyArgs } from '../cgroups/hierarchies.ts';
 import { cgroupRoot } from '../cgroups/root.ts';
 import { HelperClient } from './client.ts';
 
@@ -24,8 +25,8 @@ export interface SuperviseOptions {
   readonly dataDir: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Further arguments, such as `v1=DIR` in tests. */
-  readonly extraArgs?: readonly string[];
+  /** Default: those of this machine. */
+  readonly cgroups?: Hierarchies;
 }
 
 /** The helper for this data folder: found running, or started; and started again, at once, whenever it is lost. */
@@ -34,10 +35,12 @@ export async function superviseHelper(options: SuperviseOptions): Promise<Helper
   if (Buffer.byteLength(socket) > SOCKET_PATH_BYTES_MAX) {
     throw new ArcError('invalid_config', `the data folder's path is too long for a socket in it: ${options.dataDir}`);
   }
+  const cgroups = options.cgroups ?? hierarchiesHere();
   const ensure = async () => {
-    if (!(await answers(socket))) await startHelper(options, socket);
+    if (!(await answers(socket))) await startHelper(options, cgroups, socket);
   };
-  const client = new HelperClient({ socket, clock: options.clock, logger: options.logger, ensure });
+  const paths = (id: string) => groupPaths(cgroups, cgroupRoot(options.dataDir), id);
+  const client = new HelperClient({ socket, clock: options.clock, logger: options.logger, ensure, paths });
   try {
     await client.connect();
     return client;
@@ -60,7 +63,7 @@ export function answers(socket: string): Promise<boolean> {
 }
 
 /** In a session of its own it outlives this process. Resolves when it answers. */
-async function startHelper(options: SuperviseOptions, socket: string): Promise<void> {
+async function startHelper(options: SuperviseOptions, cgroups: Hierarchies, socket: string): Promise<void> {
   const logPath = join(options.dataDir, 'helper.log');
   const large = await stat(logPath).then(
     ({ size }) => size > LOG_BYTES_MAX,
@@ -69,7 +72,7 @@ async function startHelper(options: SuperviseOptions, socket: string): Promise<v
   const log = await open(logPath, large ? 'w' : 'a', 0o600);
   const { size: before } = await log.stat();
   const lock = join(options.dataDir, 'helper.lock');
-  const argv = [options.dataDir, socket, lock, cgroupRoot(options.dataDir), ...(options.extraArgs ?? [])];
+  const argv = [options.dataDir, socket, lock, cgroupRoot(options.dataDir), ...hierarchyArgs(cgroups)];
   const { clock } = options;
   let ended: string | number | undefined;
   const child = spawn(options.binary, argv, { stdio: ['ignore', 'ignore', log.fd], env: {}, cwd: '/', detached: true });
