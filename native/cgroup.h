@@ -11,8 +11,8 @@ static struct hierarchy *holding(unsigned bit) {
   for (int i = 0; i < nhiers; i++) if (hiers[i].has & bit) return &hiers[i];
   return NULL;
 }
-/* What the client found: `version`; `files` for a test's tree of plain files; `hide` for the v2 half of hybrid cgroups, which
- * crun refuses when it sees it: taken away here and nowhere else; every other key names the controllers at its value. */
+/* What the client found: `version`; `files` for a test's tree of plain files; `hide` for the v2 half of hybrid cgroups,
+ * which crun refuses to see: taken away here and nowhere else. Every other key names the controllers at its value. */
 static void cgroup_take(char **args) {
   for (char *value, *save; *args && (value = strchr(*args, '=')); args++) {
     unsigned has = 0; *value++ = 0;

@@ -167,11 +167,11 @@ static struct exec *exec_new(struct ref ref, struct sandbox *s, const struct msg
   return e->next = s->execs, s->execs = e;
 }
 static void exec_request(struct ref ref, struct sandbox *s, const struct msg *m) {
-  int in[2], out[2], err[2], console = 0; struct exec *e = exec_new(ref, s, m);
+  int in[2], out[2], err[2], console = 0; struct exec *e = exec_new(ref, s, m); seal(m);
   if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) abort(); /* no descriptors: start anew */
   if (e->tty && (console = listen_at(e->console)) >= 0) watch(&e->console_src, console, EPOLLIN, on_console, e);
   if (console > 0) chmod(e->console, 0666); /* for runtimes that are root of the sandbox only */
-  seal(m); if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
+  if (console >= 0 && (e->runtime = fork()) == 0) become_exec(m, s->id, in[0], e->tty ? err[1] : out[1], err[1]);
   close(in[0]), close(out[1]), close(err[1]);
   fcntl(in[1], F_SETFL, O_NONBLOCK), fcntl(out[0], F_SETFL, O_NONBLOCK), fcntl(err[0], F_SETFL, O_NONBLOCK);
   e->in.fd = in[1], e->err.fd = err[0]; /* not watched until it runs: till then it is the runtime that speaks */

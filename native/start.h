@@ -10,8 +10,8 @@
 enum { LOWERS_MAX = 200, ARGS_MAX = 256, LOOP_TRIES_MAX = 64, STOP_MS_MAX = 10000 /* until what was killed is gone */ };
 static int box_dir; /* the folder of the worker's sandbox */
 static int sealed_fd; /* below the floor: the sealed copy of the runtime that was asked for last, or /dev/null */
-/* crun makes a sealed copy of itself at each start and begins anew from that, so that nobody inside can write to it. Run
- * from such a copy it goes on at once: it is made here, and again whenever the file is another. */
+/* crun makes a sealed copy of itself at each start and begins anew from that, so that nobody inside can write to it.
+ * Run from such a copy it goes on at once: it is made here, and again whenever the file is another. */
 static void seal(const struct msg *o) {
   static struct stat of;
   struct stat st; if (!is(o, "sealed", "1") || stat(get(o, "arg"), &st)) return;

@@ -28,7 +28,13 @@ test('v2 holds all of them in one folder', () => {
   const found = hierarchies(mount('/sys/fs/cgroup', 'cgroup2', 'rw'));
   assert.deepEqual(hierarchyArgs(found), ['version=2', 'unified=/sys/fs/cgroup']);
   const path = '/sys/fs/cgroup/arc/sb-1';
-  assert.deepEqual(groupPaths(found, 'arc', 'sb-1'), { memory: path, cpu: path, cpuacct: path, pids: path, version: 2 });
+  assert.deepEqual(groupPaths(found, 'arc', 'sb-1'), {
+    memory: path,
+    cpu: path,
+    cpuacct: path,
+    pids: path,
+    version: 2,
+  });
 });
 
 test('hybrid: v1 has the controllers, and the v2 half is opened first and then hidden from runtimes', () => {
