@@ -80,7 +80,20 @@ export class Actions {
     const { rng } = this.#world;
     const caller = rng.pick(OWNERS);
     const request: CreateRequest = {
-      template: rng.pick(['web', 'web', 'web', 'job', 'lab', 'brief', 'broken', 'missing']),
+      template: rng.pick([
+        'web',
+        'web',
+        'web',
+        'site',
+        'site',
+        'site',
+        'job',
+        'lab',
+        'brief',
+        'sick',
+        'broken',
+        'missing',
+      ]),
     };
     if (rng.chance(0.2)) request.labels = { team: `t${rng.int(3)}` };
     const keyed = rng.chance(0.2) ? { caller, key: `k-${this.#calls}`, request } : undefined;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { State } from '../../src/contract/states.ts';
 import { isUp, mayFollow } from '../../src/domain/lifecycle.ts';
+import type { WarmDoc } from '../../src/server/core/pool/warm.ts';
 import type { SandboxRow } from '../../src/server/core/row.ts';
 import type { EventRecord } from '../../src/server/service.ts';
 import { STARTS_MAX, type World } from './world.ts';
@@ -12,6 +13,7 @@ export class Invariants {
   /** True monotonic time of the first running, by id. */
   readonly #ranSince = new Map<string, number>();
   #seq = 0;
+  claims = 0;
 
   constructor(world: World) {
     this.#world = world;
@@ -42,9 +44,10 @@ export class Invariants {
     assert.ok(state, `event of ${id} without a state`);
     const before = this.#states.get(id);
     assert.equal(from, before, `${id}: an event starts from ${from} where the sandbox was ${before}`);
-    if (from === undefined) assert.equal(state, 'queued', `${id} is born ${state}`);
+    if (from === undefined) assert.ok(state === 'queued' || reason === 'claimed', `${id} is born ${state}`);
     else if (reason !== 'extend' || from !== state) assert.ok(mayFollow(from, state), `${id}: ${from} → ${state}`);
     this.#states.set(id, state);
+    if (reason === 'claimed') this.claims += 1;
     if (state === 'running' && !this.#ranSince.has(id)) this.#ranSince.set(id, this.#trueTime(event));
     if (reason === 'ttl') this.#notEarly(event);
   }
@@ -96,6 +99,7 @@ export class Invariants {
       assert.equal(route?.state, row.state, `${row.id}: its route says ${route?.state}, its row ${row.state}`);
       assert.equal(route?.address, isUp(row.state) ? row.placement?.address : undefined);
     }
+    await this.#poolsAtRest(held);
     for (const thing of held.values()) {
       const row = rows.get(thing.id);
       const wanted = row && (isUp(row.state) || row.state === 'stopped');
@@ -104,6 +108,22 @@ export class Invariants {
     for (const id of this.#world.router.routes.keys()) assert.ok(rows.has(id), `a route of ${id} and no row`);
     const documents = await this.#world.store.count({ kind: 'idempotency' });
     assert.ok(documents <= rows.size, 'idempotency keys go with their rows');
+  }
+
+  /** Every warm one runs and waits, every pool is as full as it should be, and none of it is anybody's. */
+  async #poolsAtRest(held: Map<string, ReturnType<World['engine']['truth']>[number]>): Promise<void> {
+    for (const { id, value } of await this.#world.store.list<WarmDoc>({ kind: 'warm', limit: 500 })) {
+      assert.equal(value.phase, 'ready', `warm ${id} is ${value.phase}`);
+      const thing = held.get(id);
+      assert.equal(thing?.phase, 'running', `warm ${id} is ${thing?.phase ?? 'not there'}`);
+      if (thing?.phase === 'running') assert.deepEqual(thing.placement, value.placement);
+      assert.equal(this.#states.get(id), undefined, `${id} is warm and somebody's`);
+      held.delete(id);
+    }
+    for (const { template, ready, starting, target, problem } of this.#world.plane.templates.pools()) {
+      assert.equal(starting, 0, `${template} is still being filled`);
+      assert.ok(ready >= target || (template === 'sick' && problem), `${template} has ${ready} of ${target}`);
+    }
   }
 
   #rowAtRest(row: SandboxRow, thing: ReturnType<World['engine']['truth']>[number] | undefined): void {

@@ -36,6 +36,6 @@ it(`the control plane keeps its promises over ${STEPS} steps of good and bad luc
     throw new Error(`failed with ARC_SIM_SEED=${seed} after\n  ${last}`, { cause });
   }
   t.diagnostic(
-    `${world.lives} lives, ${world.reboots} restarts of the machine, ${JSON.stringify(Object.fromEntries(actions.done))}`,
+    `${invariants.claims} claims, ${world.lives} lives, ${world.reboots} restarts of the machine, ${JSON.stringify(Object.fromEntries(actions.done))}`,
   );
 });

@@ -20,6 +20,11 @@ export const TEMPLATES: readonly Template[] = [
   { name: 'job', root: { builtin: 'shell' }, command: ['/job'], labels: { kind: 'job' } },
   { name: 'lab', root: { builtin: 'shell' }, command: ['/lab'], ports: [80], ttl: '2m', afterReboot: 'fail' },
   { name: 'brief', root: { builtin: 'shell' }, command: ['/brief'], ttl: '20s' },
+  {
+    ...{ name: 'site', root: { builtin: 'shell' }, command: ['/site'], ports: [80], ready: { timeout: '5s' } },
+    ...{ ttl: '2m', afterReboot: 'fail', pool: { min: 2, max: 6 } },
+  },
+  { name: 'sick', root: { builtin: 'shell' }, command: ['/missing'], pool: { min: 1 } },
   { name: 'broken', root: { builtin: 'shell' }, command: ['/missing'] },
 ];
 
