@@ -5,7 +5,8 @@ import { type HeldFacts, type RowFacts, reconcile } from './reconcile.ts';
 const placement = { node: 'n', address: '10.0.0.1', runtime: 'fake' };
 const exit = { code: 1, signal: null, oom: false, at: 0 };
 const row = (state: RowFacts['state'], more: Partial<RowFacts> = {}): RowFacts => ({
-  ...{ id: 'sb-a', incarnation: 2, state, createdAt: 0, ready: 'none', afterReboot: 'recreate' },
+  ...{ id: 'sb-a', incarnation: 2, state, createdAt: 0, revision: 1, owner: 'ada', ready: 'none' },
+  afterReboot: 'recreate',
   ...(state === 'running' ? { placement } : {}),
   ...more,
 });
@@ -64,4 +65,19 @@ it('destroys whatever failed, was removed, or never had a row', () => {
     assert.deepEqual(plan([], [held]), ['destroy']);
   }
   assert.deepEqual(plan([row('failed')], []), []);
+});
+
+it('lets owners go on taking turns where an earlier run of Arc left off', () => {
+  const queued = (id: string, owner: string, createdAt: number) => row('queued', { id, owner, createdAt });
+  const rows = [
+    // Ada's first has just been served, so that it is the turn of the others now.
+    row('running', { id: 'a0', owner: 'ada', createdAt: 1, begunAt: 50 }),
+    ...[queued('a1', 'ada', 2), queued('a2', 'ada', 3), queued('b1', 'bob', 10), queued('c1', 'cy', 60)],
+  ];
+  const held = [{ id: 'a0', incarnation: 2, phase: 'running', placement } as const];
+  const waiting = reconcile(rows, held).filter((step) => step.do === 'finish-start');
+  assert.deepEqual(
+    waiting.map(({ id }) => id),
+    ['b1', 'a1', 'a2', 'c1'],
+  );
 });

@@ -12,6 +12,11 @@ export interface RowFacts {
   readonly incarnation: number;
   readonly state: State;
   readonly createdAt: number;
+  /** Of its row: tells which of two that were created in the same millisecond was first. */
+  readonly revision: number;
+  readonly owner: string;
+  /** When its latest start began. */
+  readonly begunAt?: number;
   readonly ready: 'none' | 'checked';
   readonly afterReboot: 'recreate' | 'fail';
   readonly placement?: PlacementFacts;
@@ -41,7 +46,7 @@ export type PlanStep = Step &
     /** It was up and nothing of it runs any more. */
     | { readonly do: 'recreate' | 'node-lost' }
     /** Half-way; `partial`: remains of this incarnation are there. */
-    | { readonly do: 'finish-start'; readonly partial: boolean }
+    | { readonly do: 'finish-start'; readonly partial: boolean; readonly owner: string }
     | { readonly do: 'stop' }
     | { readonly do: 'destroy' }
   );
@@ -60,9 +65,7 @@ export function reconcile(rows: readonly RowFacts[], held: readonly HeldFacts[])
     else if (isPending(row.state)) pending.push(row);
     else plan.push(...restSteps(row, things));
   }
-  // Those that wait go in the order in which they were asked for.
-  pending.sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
-  for (const row of pending) {
+  for (const row of inTurn(pending, rows)) {
     const current = byId.get(row.id)?.find((thing) => thing.incarnation === row.incarnation);
     plan.push(pendingStep(row, current));
   }
@@ -70,6 +73,25 @@ export function reconcile(rows: readonly RowFacts[], held: readonly HeldFacts[])
     if (!known.has(thing.id)) plan.push({ do: 'destroy', id: thing.id, incarnation: thing.incarnation });
   }
   return plan;
+}
+
+/**
+ * Those that wait, in the order in which they were asked for, and owners in the order of their turns: an owner's turn comes
+ * after all that were waiting when it had its last one, or when the first that now waits was asked for.
+ */
+function inTurn(pending: readonly RowFacts[], rows: readonly RowFacts[]): readonly RowFacts[] {
+  const turns = new Map<string, number>();
+  for (const { owner, createdAt } of pending) turns.set(owner, Math.min(createdAt, turns.get(owner) ?? createdAt));
+  for (const { owner, begunAt = 0 } of rows) {
+    const turn = turns.get(owner);
+    if (turn !== undefined && begunAt > turn) turns.set(owner, begunAt);
+  }
+  const turnOf = (row: RowFacts) => turns.get(row.owner) ?? 0;
+  // Of one owner's those whose start had begun come before those that waited for it.
+  const begun = (row: RowFacts) => (row.state === 'starting' ? 0 : 1);
+  return pending.toSorted(
+    (a, b) => turnOf(a) - turnOf(b) || begun(a) - begun(b) || a.createdAt - b.createdAt || a.revision - b.revision,
+  );
 }
 
 function upStep(row: RowFacts, current: HeldFacts | undefined): PlanStep {
@@ -85,7 +107,12 @@ function upStep(row: RowFacts, current: HeldFacts | undefined): PlanStep {
 function pendingStep(row: RowFacts, current: HeldFacts | undefined): PlanStep {
   const step = { id: row.id, incarnation: row.incarnation };
   if (row.state === 'starting' && current?.phase === 'exited') return { ...step, do: 'exit', exit: current.exit };
-  return { ...step, do: 'finish-start', partial: current !== undefined && current.phase !== 'running' };
+  return {
+    ...step,
+    owner: row.owner,
+    do: 'finish-start',
+    partial: current !== undefined && current.phase !== 'running',
+  };
 }
 
 /** Stopped keeps its layer and its logs, but nothing of it runs; failed and removed have nothing at all. */

@@ -142,7 +142,7 @@ export class Reclaimer {
   async #apply(step: PlanStep, held: readonly Held[]): Promise<void> {
     if (this.#core.closing.aborted) return;
     if (step.do === 'finish-start') {
-      this.#starter.enqueue(step.id, { resumed: true, partial: step.partial });
+      this.#starter.enqueue(step.id, step.owner, { resumed: true, partial: step.partial });
       return;
     }
     // Somebody is at work on a sandbox whose lane is held: the next pass looks at the outcome.
@@ -182,7 +182,7 @@ export class Reclaimer {
     else if (step.do === 'exit' && row.state === 'starting') await this.#endedWhileStarting(step, found);
     else if ((step.do === 'recreate' || step.do === 'node-lost') && isUp(row.state)) {
       const again = await nodeLost(this.#core, this.#ending, found, step.do);
-      if (again) this.#starter.enqueue(row.id);
+      if (again) this.#starter.enqueue(row.id, row.owner);
     }
   }
 
@@ -199,7 +199,7 @@ export class Reclaimer {
   /** Its command ended while Arc was down. Where nothing had to be waited for it has run; else it never got ready. */
   async #endedWhileStarting(step: PlanStep & { readonly do: 'exit' }, found: Versioned): Promise<void> {
     if (found.row.spec.ready.kind !== 'none') {
-      this.#starter.enqueue(found.row.id, { resumed: true, partial: true });
+      this.#starter.enqueue(found.row.id, found.row.owner, { resumed: true, partial: true });
       return;
     }
     const ran = await this.#core.rows.change(found, (row) =>
@@ -266,12 +266,15 @@ function causeOf(row: SandboxRow): { reason: SandboxRow['reason']; detail?: stri
   return row.detail === undefined ? { reason: row.reason } : { reason: row.reason, detail: row.detail };
 }
 
-function factsOf({ row }: Versioned): RowFacts {
+function factsOf({ row, revision }: Versioned): RowFacts {
   return {
     id: row.id,
     incarnation: row.incarnation,
     state: row.state,
     createdAt: row.createdAt,
+    revision,
+    owner: row.owner,
+    begunAt: row.history.findLast((entry) => entry.state === 'starting')?.at ?? 0,
     ready: row.spec.ready.kind === 'none' ? 'none' : 'checked',
     afterReboot: row.spec.afterReboot,
     ...(row.placement ? { placement: row.placement } : {}),

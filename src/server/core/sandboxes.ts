@@ -89,7 +89,7 @@ export class SandboxService implements Sandboxes {
     const wanted = { template: name, owner: caller.owner, ...what, key, signal: options.signal };
     const claimed = await claim(this.#core, this.#pools, wanted);
     if (claimed !== undefined) return claimed;
-    this.#core.admission.checkRoom();
+    this.#core.admission.checkRoom(caller.owner);
     return await this.#insert(caller, what, key);
   }
 
@@ -157,7 +157,7 @@ export class SandboxService implements Sandboxes {
     const wait = options.waitMs > 0 ? beginWait(this.#core, row.id, row.incarnation) : undefined;
     await this.#core.router.set(routeOf(row));
     if (row.state === 'starting') this.#starter.begin(made);
-    else this.#starter.enqueue(row.id);
+    else this.#starter.enqueue(row.id, row.owner);
     return wait ? await this.#finishWait(row, wait, options, removable) : this.#view(row);
   }
 

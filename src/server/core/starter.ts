@@ -70,9 +70,9 @@ export class Starter {
   }
 
   /** Waits for its turn. */
-  enqueue(id: string, origin: Origin = {}): void {
+  enqueue(id: string, owner: string, origin: Origin = {}): void {
     if (this.#core.admission.has(id)) return;
-    this.#core.admission.push(id, origin);
+    this.#core.admission.push(id, owner, origin);
     this.#pump();
   }
 
