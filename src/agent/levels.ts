@@ -6,7 +6,7 @@ import type { Runtime } from '../runtimes/runtime.ts';
 /** Why a level that is in the words is not on this node at all. */
 const ABSENT: Readonly<Record<Level, string>> = {
   wasm: 'no WebAssembly runtime is built in yet',
-  jail: 'no jail runtime is built in yet',
+  jail: 'bubblewrap is not installed, or the jail kit could not be compiled; install bubblewrap',
   container: 'neither crun nor runc works here; install crun',
   gvisor: 'runsc is not installed; install runsc',
   kata: 'no Kata runtime is built in yet',

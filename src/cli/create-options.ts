@@ -14,7 +14,12 @@ export const CREATE_OPTIONS: OptionSpecs = {
     value: 'KEY=VALUE',
     about: 'a variable; KEY alone takes its value from here',
   },
-  isolation: { type: 'string', value: 'LEVEL', about: 'at least the level of the template', choices: LEVELS },
+  isolation: {
+    type: 'string',
+    value: 'LEVEL',
+    about: 'at least the level of the template; auto: the strongest',
+    choices: [...LEVELS, 'auto'],
+  },
   memory: { type: 'string', short: 'm', value: 'SIZE', about: 'memory limit, such as 64MiB' },
   cpus: { type: 'string', value: 'NUMBER', about: 'processors, such as 0.5' },
   pids: { type: 'string', value: 'NUMBER', about: 'most processes at once' },

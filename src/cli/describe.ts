@@ -14,6 +14,7 @@ export function describe(one: Sandbox, now: number): string {
     ['state', stateText(one)],
     ['template', one.template],
     ['isolation', one.runtime ? `${one.isolation} (${one.runtime})` : one.isolation],
+    ['protection', one.protection],
     ['url', one.url],
     ...Object.entries(one.urls)
       .filter(([, url]) => url !== one.url)

@@ -5,7 +5,8 @@ import { ArcError } from '../contract/errors.ts';
 import type { Template } from '../contract/schemas/template.ts';
 import { LEVELS } from '../contract/states.ts';
 import { formatDuration, formatSize } from '../contract/units.ts';
-import { BOUNDS, DEFAULTS, levelRank, mergeLabels, resolveRequest, resolveTemplate } from './resolve.ts';
+import { levelRank } from './choose-level.ts';
+import { BOUNDS, DEFAULTS, mergeLabels, resolveRequest, resolveTemplate } from './resolve.ts';
 
 const root = { kind: 'builtin', name: 'shell' } as const;
 const template = (more: Partial<Template> = {}): Template => ({

@@ -2,8 +2,8 @@ import { ArcError } from '../contract/errors.ts';
 import type { CreateRequest } from '../contract/schemas/sandbox.ts';
 import type { ImageDefaults, Pool, Template } from '../contract/schemas/template.ts';
 import type { Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef } from '../contract/spec.ts';
-import { LEVELS, type Level } from '../contract/states.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
+import { chooseLevel, type LevelSeen, levelsOfRoot } from './choose-level.ts';
 
 const MIB = 1024 ** 2;
 
@@ -100,6 +100,8 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
     ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
   };
+  const levels = levelsOfRoot(root);
+  if (!levels.includes(spec.isolation)) faults.add(`isolation: this root runs at ${levels.join(', ')} only`);
   faults.throwIfAny('invalid_template');
   return spec;
 }
@@ -138,8 +140,15 @@ function resolveReady(template: Template, ports: readonly number[], faults: Faul
   return port === undefined ? { kind: 'none', timeoutMs } : { kind: 'port', port, timeoutMs };
 }
 
-/** What one create gets: the template with the request over it. Asks for more protection are met, for less refused. */
-export function resolveRequest(base: ResolvedSpec, request: CreateRequest): ResolvedSpec {
+/**
+ * What one create gets: the template with the request over it. Asks for more protection are met, for less refused.
+ * @param seen the levels of the machines, for a request that leaves the choice to us
+ */
+export function resolveRequest(
+  base: ResolvedSpec,
+  request: CreateRequest,
+  seen: readonly LevelSeen[] = [],
+): ResolvedSpec {
   const faults = new Faults();
   const command = request.command ?? base.command;
   const env = { ...base.env, ...request.env };
@@ -163,17 +172,12 @@ export function resolveRequest(base: ResolvedSpec, request: CreateRequest): Reso
       pids: request.pids ?? limits.pids,
       diskBytes: faults.size('disk', request.disk, limits.diskBytes, BOUNDS.diskBytes),
     },
-    isolation: request.isolation ?? base.isolation,
+    isolation: chooseLevel(base, request.isolation, seen),
     network: request.network ?? base.network,
     ttlMs: request.ttl === undefined ? base.ttlMs : faults.duration('ttl', request.ttl, 0, BOUNDS.ttlMs),
   };
   checkFiles(request.files ?? {}, faults);
   faults.throwIfAny('invalid_request');
-  if (levelRank(spec.isolation) < levelRank(base.isolation)) {
-    throw new ArcError('isolation_too_weak', `${base.template} asks for ${base.isolation}, not ${spec.isolation}`, {
-      extra: { levels: LEVELS.slice(levelRank(base.isolation)) },
-    });
-  }
   if (command.length === 0) {
     throw new ArcError('invalid_template', `template ${base.template} has no command, nor has its image`, {
       hint: 'Give a command with the create, or add one to the template.',
@@ -192,10 +196,6 @@ function checkFiles(files: Readonly<Record<string, string>>, faults: Faults): vo
     if (!plain || kernels) faults.add(`files: ${JSON.stringify(path.slice(0, 80))} is no path of a file to write`);
   }
   if (bytes > BOUNDS.filesBytes) faults.add(`files: more than ${BOUNDS.filesBytes} bytes; use the files API for more`);
-}
-
-export function levelRank(level: Level): number {
-  return LEVELS.indexOf(level);
 }
 
 /** The template's labels with the request's over them. */

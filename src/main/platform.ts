@@ -5,7 +5,7 @@ import { createEdge } from '../edge/edge.ts';
 import { createLocalEngine, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
 import { builtinTemplates } from '../host/builtins/templates.ts';
-import { buildHelper } from '../host/helper/build.ts';
+import { buildHelper, buildJailKit } from '../host/helper/build.ts';
 import type { NodeHelper } from '../host/helper/port.ts';
 import { superviseHelper } from '../host/helper/supervise.ts';
 import { createImages } from '../host/images/create-images.ts';
@@ -160,7 +160,7 @@ function programs(): Programs {
     if (path === undefined) throw new ArcError('host_unfit', `${name} is not on this machine`);
     return path;
   };
-  const optional = (name: 'crun' | 'runc' | 'runsc') => {
+  const optional = (name: 'crun' | 'runc' | 'runsc' | 'bwrap') => {
     const path = find(name);
     return path === undefined ? {} : { [name]: path };
   };
@@ -169,5 +169,7 @@ function programs(): Programs {
     ...optional('crun'),
     ...optional('runc'),
     ...optional('runsc'),
+    ...optional('bwrap'),
+    jailKit: buildJailKit,
   };
 }

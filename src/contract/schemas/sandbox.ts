@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { REASONS, STATES } from '../states.ts';
+import { LEVELS, REASONS, STATES } from '../states.ts';
 import { Command, DurationText, Env, Labels, LevelName, NAME_PATTERN, Network, SizeText } from './template.ts';
 
 const closed = { additionalProperties: false } as const;
@@ -17,7 +17,8 @@ export const CreateRequest = Type.Object(
     command: Type.Optional(Command),
     env: Type.Optional(Env),
     labels: Type.Optional(Labels),
-    isolation: Type.Optional(LevelName),
+    /** `auto`: the strongest that can be had within what the template allows. Default: the template's least. */
+    isolation: Type.Optional(Type.Enum([...LEVELS, 'auto'] as const)),
     memory: Type.Optional(SizeText),
     cpus: Type.Optional(Type.Number({ minimum: 0.01, maximum: 256 })),
     pids: Type.Optional(Type.Integer({ minimum: 2, maximum: 32_768 })),
@@ -55,6 +56,8 @@ export const Sandbox = Type.Object(
     detail: Type.Optional(Type.String()),
     template: Type.String(),
     isolation: LevelName,
+    /** What the level protects from, and what it does not. */
+    protection: Type.String(),
     owner: Type.String(),
     labels: Labels,
     url: Type.Optional(Type.String()),

@@ -20,7 +20,8 @@ import { UidRegions } from '../../host/uids/regions.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
-import { FLAVOURS, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
+import { bwrap, jailFlavour } from '../../runtimes/jail/index.ts';
+import { FLAVOURS, type Flavour, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
 
 /** Absolute paths of the programs of this machine; what is not installed is left out. */
@@ -32,6 +33,10 @@ export interface Programs {
   readonly crun?: string;
   readonly runc?: string;
   readonly runsc?: string;
+  readonly bwrap?: string;
+  readonly nsjail?: string;
+  /** Builds, at the first need, the program that jails are started and used through; see `host/helper/build.ts`. */
+  readonly jailKit?: () => Promise<string>;
 }
 
 export interface LocalEngineDeps {
@@ -172,11 +177,23 @@ async function runtimesOf(deps: LocalEngineDeps, parts: NodeParts, slots: Slots)
     return { id: encodeId('sb', deps.rng.bytes(ID_BYTES)), slot, lowers, giveBack: () => slots.give(slot) };
   };
   const { programs } = deps;
-  return (['crun', 'runc', 'runsc'] as const).flatMap((name) => {
-    const program = programs[name];
+  const flavours = await flavoursOf(deps);
+  return flavours.flatMap((flavour) => {
+    const program = programs[flavour.name];
     if (program === undefined) return [];
-    const flavour = FLAVOURS[name];
     const probe = (runtime: OciRuntime) => probeLevel(runtime, flavour, { borrow, hostVersion, clock: deps.clock });
     return [new OciRuntime({ ...parts, flavour, program, nsenter: programs.nsenter }, probe)];
   });
+}
+
+/** In the order of preference within a level. A jail kit that can't be built costs the level jail and nothing else. */
+async function flavoursOf({ programs, arch, log }: LocalEngineDeps): Promise<readonly Flavour[]> {
+  const always = [FLAVOURS.crun, FLAVOURS.runc, FLAVOURS.runsc];
+  if (programs.bwrap === undefined || programs.jailKit === undefined) return always;
+  try {
+    return [...always, jailFlavour(bwrap, await programs.jailKit(), arch)];
+  } catch (error) {
+    log.warn({ err: error }, 'the level jail is not to be had');
+    return always;
+  }
 }

@@ -30,6 +30,7 @@ const PARTS: Readonly<Record<string, readonly PartName[]>> = {
   python: ['base', 'python'],
   node: ['base', 'node'],
   whoami: ['whoami'],
+  host: ['host'],
   'vulnerable-notes': ['base', 'python', 'notes'],
 };
 export const BUILTIN_NAMES = Object.keys(PARTS);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
 import { skeleton } from './base-part.ts';
@@ -12,6 +12,21 @@ export function planWhoami(binary: string): RootPlan {
   skeleton(plan);
   if (!plan.file(binary, '/whoami')) {
     throw new ArcError('host_unfit', `the builtin whoami needs ${binary}, which is not built`);
+  }
+  return plan;
+}
+
+/**
+ * The root of the template `host`: folders, users and the links of this machine's own programs. The programs themselves are
+ * shown by the jail, read-only and as they are, so nothing is copied and an upgrade is seen at once.
+ */
+export function planHost(): RootPlan {
+  const plan = new RootPlan();
+  skeleton(plan);
+  for (const path of ['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']) {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink()) plan.link(path, readlinkSync(path));
+    else if (stat?.isDirectory()) plan.directory(path);
   }
   return plan;
 }

@@ -2,11 +2,11 @@ import { Worker } from 'node:worker_threads';
 import { ArcError, type ErrorCode } from '../../contract/errors.ts';
 import { planBase } from './base-part.ts';
 import { planNode } from './node-part.ts';
-import { planNotes, planWhoami } from './own-parts.ts';
+import { planHost, planNotes, planWhoami } from './own-parts.ts';
 import { planPython } from './python-part.ts';
 import type { PlanEntry, RootPlan } from './root-plan.ts';
 
-export type PartName = 'base' | 'python' | 'node' | 'whoami' | 'notes';
+export type PartName = 'base' | 'python' | 'node' | 'whoami' | 'notes' | 'host';
 
 export interface PlanJob {
   readonly name: PartName;
@@ -37,6 +37,7 @@ function planOf(name: PartName, node: string, whoami: string, notes: string): Ro
   if (name === 'base') return planBase();
   if (name === 'python') return planPython(planBase());
   if (name === 'node') return planNode(planBase(), node);
+  if (name === 'host') return planHost();
   if (name === 'notes') return planNotes(planPython(planBase()), notes);
   return planWhoami(whoami);
 }

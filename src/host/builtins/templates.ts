@@ -49,6 +49,18 @@ export function builtinTemplates(): Template[] {
       memory: '256MiB',
     },
     {
+      name: 'host',
+      description: "This machine's own programs, read-only, in a jail: the cheapest way to run one",
+      root: { builtin: 'host' },
+      command: ['/bin/sh', '-c', 'trap "exit 0" TERM INT; while :; do sleep 86400 & wait; done'],
+      env: { ...ENV },
+      cwd: '/root',
+      ports: [8080],
+      ready: 'none',
+      memory: '64MiB',
+      isolation: 'jail',
+    },
+    {
       name: 'whoami',
       description: 'A tiny web server that says who asked',
       root: { builtin: 'whoami' },

@@ -4,13 +4,13 @@ import { statfs } from 'node:fs/promises';
 const OVERLAY = 0x794c7630;
 
 /**
- * Bytes used in the writable layer beneath a process's root, which the overlay reports as its own. Undefined where the
- * process is gone, or stands in another file system than the sandbox's programs do, as gVisor's does.
+ * Bytes used in the writable layer, which the overlay reports as its own. Undefined where the process is gone.
+ * @param root where the sandbox's root is, as the mount namespace of the process shows it
  */
-export async function readLayerUse(pid: number): Promise<number | undefined> {
+export async function readLayerUse(pid: number, root = '/'): Promise<number | undefined> {
   try {
-    // The link itself leads into the sandbox's mount namespace; nothing inside of it is walked.
-    const { type, bsize, blocks, bfree } = await statfs(`/proc/${pid}/root/`);
+    // The link leads into that mount namespace; walked is only the host's own path to where the root is mounted.
+    const { type, bsize, blocks, bfree } = await statfs(`/proc/${pid}/root${root}`);
     return type === OVERLAY ? (blocks - bfree) * bsize : undefined;
   } catch {
     return undefined;

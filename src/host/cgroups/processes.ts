@@ -25,6 +25,7 @@ export async function processList(
   const found = rows.filter((row) => row !== undefined);
   const inside = new Map(found.map((row) => [row.hostPid, row.pid]));
   return found
+    .filter((row) => row.inside)
     .map((row) => ({
       pid: row.pid,
       ppid: inside.get(row.hostParent) ?? 0,
@@ -41,9 +42,12 @@ async function readOne(hostPid: number, read: ReadProc) {
   const [status, cmdline] = await Promise.all([read(hostPid, 'status'), read(hostPid, 'cmdline')]);
   const value = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, 'm').exec(status)?.[1] ?? '';
   const command = cmdline.slice(0, COMMAND_BYTES_MAX).replaceAll('\0', ' ').trim();
+  const pids = value('NSpid').split(/\s+/);
   return {
     hostPid,
-    pid: Number(value('NSpid').split(/\s+/).at(-1)),
+    /** A runtime that stays as the parent of a sandbox has one number only: it is in no pid namespace of the sandbox's. */
+    inside: pids.length > 1,
+    pid: Number(pids.at(-1)),
     hostParent: Number(value('PPid')),
     uid: Number(value('Uid').split(/\s+/)[0]),
     state: value('State').slice(0, 1),

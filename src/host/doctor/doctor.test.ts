@@ -258,6 +258,13 @@ const BREAKAGES: readonly Breakage[] = [
     },
   },
   { check: 'program.runsc', when: 'it is not there', status: 'warn', says: /not found/, breakIt: without('runsc') },
+  {
+    check: 'program.bubblewrap',
+    when: 'it is not there',
+    status: 'warn',
+    says: /not found/,
+    breakIt: without('bwrap'),
+  },
   { check: 'program.busybox', when: 'it is not there', status: 'warn', says: /not found/, breakIt: without('busybox') },
   { check: 'program.python3', when: 'it is not there', status: 'warn', says: /not found/, breakIt: without('python3') },
   {

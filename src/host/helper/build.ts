@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ArcError } from '../../contract/errors.ts';
 
@@ -9,7 +9,8 @@ const NATIVE_DIR = fileURLToPath(new URL('../../../native', import.meta.url));
 const FLAGS = ['-std=gnu11', '-Wall', '-Wextra', '-Wno-format-truncation'];
 const RELEASE = ['-O2', '-D_FORTIFY_SOURCE=2', '-fstack-protector-strong', '-fPIE', '-pie'];
 const SANITIZED = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-fno-omit-frame-pointer'];
-const COMPILERS = ['cc', 'gcc', 'clang'];
+const STATIC = ['-O2', '-D_FORTIFY_SOURCE=2', '-fstack-protector-strong', '-static', '-s'];
+const COMPILERS: readonly string[] = ['cc', 'gcc', 'clang'];
 /** Programs of their own that live beside the helper. */
 const NOT_THE_HELPER = new Set(['whoami.c']);
 /** Of a compiler's complaint, as much as is shown. */
@@ -27,14 +28,32 @@ export async function buildHelper(options: BuildOptions = {}): Promise<string> {
   const dir = options.nativeDir ?? NATIVE_DIR;
   const sources = (await readdir(dir)).filter(isSource).map((name) => join(dir, name));
   const binary = join(dir, 'build', options.sanitize ? 'arc-node-sanitized' : 'arc-node');
+  const flags = options.sanitize ? SANITIZED : RELEASE;
+  return await buildProgram('the node helper', binary, sources, [...flags, join(dir, 'arc-node.c')], options.compilers);
+}
+
+/** The program that jails are started and used through: static, since it also runs inside of them. Throws host_unfit. */
+export async function buildJailKit(options: BuildOptions = {}): Promise<string> {
+  const dir = options.nativeDir ?? NATIVE_DIR;
+  const source = join(dir, 'jail/arc-jail.c');
+  const binary = join(dir, 'build/arc-jail');
+  return await buildProgram('the jail kit', binary, [source], [...STATIC, source], options.compilers);
+}
+
+async function buildProgram(
+  what: string,
+  binary: string,
+  sources: readonly string[],
+  argv: readonly string[],
+  compilers = COMPILERS,
+): Promise<string> {
   const built = await modified(binary);
   const newest = Math.max(...(await Promise.all(sources.map(modified))));
   if (built > newest) return binary;
-  await mkdir(join(dir, 'build'), { recursive: true });
+  await mkdir(dirname(binary), { recursive: true });
   const fresh = `${binary}.${process.pid}`;
-  const flags = [...FLAGS, ...(options.sanitize ? SANITIZED : RELEASE)];
   try {
-    await compile(options.compilers ?? COMPILERS, [...flags, '-o', fresh, join(dir, 'arc-node.c')]);
+    await compile(what, compilers, [...FLAGS, ...argv, '-o', fresh]);
     await rename(fresh, binary);
   } finally {
     await rm(fresh, { force: true });
@@ -59,16 +78,16 @@ const modified = (path: string): Promise<number> =>
     () => 0,
   );
 
-async function compile(compilers: readonly string[], argv: readonly string[]): Promise<void> {
+async function compile(what: string, compilers: readonly string[], argv: readonly string[]): Promise<void> {
   for (const compiler of compilers) {
     const result = await run(compiler, argv);
     if (result === 'missing') continue;
     if (result.code === 0) return;
-    throw new ArcError('host_unfit', `the node helper could not be compiled: ${result.complaint}`, {
+    throw new ArcError('host_unfit', `${what} could not be compiled: ${result.complaint}`, {
       hint: 'Install a compiler and its headers: apt-get install gcc libc6-dev',
     });
   }
-  throw new ArcError('host_unfit', 'there is no C compiler to build the node helper with', {
+  throw new ArcError('host_unfit', `there is no C compiler to build ${what} with`, {
     hint: 'Install one: apt-get install gcc libc6-dev',
   });
 }

@@ -72,6 +72,14 @@ export const NEEDS: readonly Need[] = [
     cost: 'the level gvisor is refused; the level container works',
   },
   {
+    name: 'bubblewrap',
+    seenAs: ['bwrap'],
+    packages: ['bubblewrap'],
+    purpose: 'gives the level jail, the cheapest start',
+    required: false,
+    cost: 'the level jail is refused, and with it the template `host`; the level container works',
+  },
+  {
     name: 'busybox',
     seenAs: ['busybox'],
     packages: ['busybox-static'],

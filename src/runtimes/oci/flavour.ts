@@ -1,9 +1,12 @@
+import type { RootRef } from '../../contract/spec.ts';
 import type { Level } from '../../contract/states.ts';
+import type { OciConfig } from './config.ts';
+import type { OciProcess } from './process.ts';
 import type { SandboxFolder } from './sandbox-folder.ts';
 
-/** What differs between the OCI programs, as a value; everything else is shared. */
+/** What differs between the programs that the helper starts, as a value; everything else is shared. */
 export interface Flavour {
-  readonly name: 'crun' | 'runc' | 'runsc';
+  readonly name: 'crun' | 'runc' | 'runsc' | 'bwrap' | 'nsjail';
   readonly level: Level;
   /**
    * `paths`: the program joins the prepared namespaces by the paths in its config.
@@ -18,6 +21,12 @@ export interface Flavour {
   readonly sealed: boolean;
   /** `runtime`: it stays as the parent of the sandbox, and its exit code is the sandbox's. A detached exec never does. */
   readonly follow: 'pid-file' | 'runtime';
+  /** Of a command: what is started for it stays, and its exit code is the command's. Default: it detaches. */
+  readonly execFollow?: 'runtime';
+  /** Process 1 inside is the runtime's own, and the program a later one: not shown among what runs. */
+  readonly ownInit?: boolean;
+  /** It would mount a file system of its own over an empty /tmp, where the files API does not see it. */
+  readonly coversTmp?: boolean;
   /** Memory and tasks of the runtime itself inside the sandbox's cgroup, on top of what the template gives the program. */
   readonly overhead: { readonly memoryBytes: number; readonly pidsFactor: number; readonly pids: number };
   /** Below this nothing starts. */
@@ -29,9 +38,16 @@ export interface Flavour {
   readonly note?: string;
   run(program: string, folder: SandboxFolder, id: string): readonly string[];
   exec(program: string, folder: SandboxFolder, id: string, exec: ExecFiles): readonly string[];
-  /** Where the host's signals and process list are not the sandbox's: how the runtime is asked instead. */
+  /** For a program that does not read OCI documents: the same content in its own words. */
+  readonly documents?: {
+    start(config: OciConfig, at: { program: string; folder: SandboxFolder; root: RootRef }): string;
+    command(process: OciProcess): string;
+  };
+  /** Where the host's signals, and perhaps its process list, are not the sandbox's: how the runtime is asked instead. */
   readonly asked?: {
     kill(program: string, folder: SandboxFolder, id: string, signal: string): readonly string[];
+  };
+  readonly guest?: {
     ps(program: string, folder: SandboxFolder, id: string): readonly string[];
     state(program: string, folder: SandboxFolder, id: string): readonly string[];
   };

@@ -64,12 +64,15 @@ export const runsc: Flavour = {
   overhead: { memoryBytes: 64 * MIB, pidsFactor: 3, pids: 128 },
   memoryBytesMin: 2 * MIB,
   filesRoot: 'runtime',
+  coversTmp: true,
   protects: 'a kernel of its own, in user space, answers the program; the kernel of this machine sees few calls',
   note: "sockets of the host's kernel in the sandbox's own network namespace (--network=host)",
   run: (program, folder, id) => run([program, ...runscFlags(folder)], folder, folder.state, id),
   exec: (program, folder, id, files) => exec([program, ...runscFlags(folder)], files, id),
   asked: {
     kill: (program, folder, id, signal) => [program, ...runscFlags(folder), 'kill', id, signal],
+  },
+  guest: {
     ps: (program, folder, id) => [program, ...runscFlags(folder), 'ps', '--format', 'table', id],
     state: (program, folder, id) => [program, ...runscFlags(folder), 'state', id],
   },

@@ -1,4 +1,5 @@
 export type { NodeParts, OciDeps } from './deps.ts';
+export type { Flavour } from './flavour.ts';
 export { FLAVOURS } from './flavours.ts';
 export { type ProbeParts, probeLevel } from './probe.ts';
 export { Records } from './record.ts';

@@ -120,7 +120,7 @@ export function helperExec(
     ...(order.tty && { tty: order.tty, consoleSocket: paths.console }),
     ...(order.timeoutMs !== undefined && { timeoutMs: order.timeoutMs }),
     command: order.command,
-    follow: 'pid-file',
+    follow: flavour.execFollow ?? 'pid-file',
     sealed: flavour.sealed,
   };
 }

@@ -171,7 +171,8 @@ export class OciRuntime implements Runtime {
     const user = await this.#users.resolve(order.user ?? record.spec.user, record.lowers);
     const paths = execPaths(this.#deps, folder, id);
     const process = execProcess(record.spec, order, user, this.#deps.limits);
-    await this.#writeReadable(paths.process, JSON.stringify(process), record.slot);
+    const document = this.#deps.flavour.documents?.command(process) ?? JSON.stringify(process);
+    await this.#writeReadable(paths.process, document, record.slot);
     try {
       return await this.#deps.helper.exec(handle, helperExec(this.#deps, record, folder, handle.pid, id, order));
     } catch (error) {
@@ -194,8 +195,7 @@ export class OciRuntime implements Runtime {
   }
 
   files(handle: Handle): Promise<FileSession> {
-    const root = this.#deps.flavour.filesRoot === 'sandbox' ? '/' : this.#deps.rootMount;
-    return this.#deps.helper.files(handle, root);
+    return this.#deps.helper.files(handle, this.#filesRoot);
   }
 
   /** Without what only the log's keeper knows: `logBytes` and `logDropped` are filled in by the agent. */
@@ -204,7 +204,7 @@ export class OciRuntime implements Runtime {
     const [usage, traffic, diskBytes] = await Promise.all([
       readUsage(this.#deps.helper.cgroupPaths(handle.id)),
       readTraffic(record.hostInterface),
-      readLayerUse(handle.pid),
+      readLayerUse(handle.pid, this.#filesRoot),
     ]);
     const disk = diskBytes === undefined ? {} : { diskBytes };
     return { ...usage, ...traffic, ...disk, logBytes: 0, logDropped: 0 };
@@ -219,22 +219,23 @@ export class OciRuntime implements Runtime {
   }
 
   async processes(handle: Handle): Promise<readonly ProcessInfo[]> {
-    const { asked } = this.#deps.flavour;
-    if (asked !== undefined) {
+    const { guest, ownInit } = this.#deps.flavour;
+    if (guest !== undefined) {
       if (await this.isFrozen(handle)) throw new ArcError('wrong_state', `${handle.id} is frozen and can not be asked`);
-      return guestProcesses(await this.#ask(handle, asked.ps(this.#deps.program, this.#folder(handle.id), handle.id)));
+      return guestProcesses(await this.#ask(handle, guest.ps(this.#deps.program, this.#folder(handle.id), handle.id)));
     }
     const pids = await readPids(this.#deps.helper.cgroupPaths(handle.id));
-    return await processList(pids, this.#deps.plan.ids(handle.slot).hostBase, readProc);
+    const all = await processList(pids, this.#deps.plan.ids(handle.slot).hostBase, readProc);
+    return ownInit ? all.filter(({ pid }) => pid !== 1) : all;
   }
 
   /** A runtime that stays is there before its program is: waits until the program runs, or tells why it never did. */
   async #guestRuns(handle: Handle, signal: AbortSignal): Promise<void> {
-    const { asked } = this.#deps.flavour;
-    if (asked === undefined) return;
+    const { guest } = this.#deps.flavour;
+    if (guest === undefined) return;
     const done = new AbortController();
     const ended = this.wait(handle, AbortSignal.any([signal, done.signal])).catch(() => undefined);
-    const argv = asked.state(this.#deps.program, this.#folder(handle.id), handle.id);
+    const argv = guest.state(this.#deps.program, this.#folder(handle.id), handle.id);
     try {
       await guestRuns(
         ended,
@@ -247,11 +248,12 @@ export class OciRuntime implements Runtime {
     }
   }
 
-  /** Asks the runtime itself, as root of the sandbox and of nothing else. */
+  /** Asks the runtime itself; one that was started as root of the sandbox and of nothing else is asked as that. */
   async #ask(handle: Handle, argv: readonly string[]): Promise<string> {
     await this.#held(handle);
     const options = { env: {}, timeoutMs: ASK_TIMEOUT_MS };
-    const result = await this.#deps.run(enteredOf(this.#deps, handle.pid, argv), options);
+    const entered = this.#deps.flavour.joins === 'entered';
+    const result = await this.#deps.run(entered ? enteredOf(this.#deps, handle.pid, argv) : argv, options);
     if (result.code === 0) return result.stdout;
     throw new ArcError('wrong_state', `${this.name} refused: ${result.notStarted ?? clean(result.stderr)}`);
   }
@@ -268,6 +270,11 @@ export class OciRuntime implements Runtime {
     if (flavour.compiledFilter === undefined) return;
     const list = seccompFor(arch, order.spec.capabilities);
     await this.#filters.learn(list, flavour.compiledFilter(folder, order.id));
+  }
+
+  /** The root as the mount namespace of the helper's own child shows it, or that of the sandbox. */
+  get #filesRoot(): string {
+    return this.#deps.flavour.filesRoot === 'sandbox' ? '/' : this.#deps.rootMount;
   }
 
   #folder(id: string): SandboxFolder {
@@ -325,18 +332,21 @@ export class OciRuntime implements Runtime {
     const hostInterface = plan.hostInterface(order.slot, order.spec.network);
     const record = recordOf(order, flavour.name, { address, hostInterface });
     const config = configFor(this.#deps, this.#filters, order, startProcess(order.spec, user, this.#deps.limits));
+    const root = order.spec.root;
+    const document =
+      flavour.documents?.start(config, { program: this.#deps.program, folder, root }) ?? JSON.stringify(config);
     // Of an earlier incarnation things may lie in it, which are taken away first.
     const made = (await mkdir(folder.dir, { recursive: true, mode: FOLDER_MODE })) !== undefined;
     if (!made) await this.#clear(folder);
     await Promise.all([
       this.#deps.records.write(folder.record, record),
-      this.#writeReadable(folder.config, JSON.stringify(config), order.slot),
+      this.#writeReadable(folder.config, document, order.slot),
       this.#makeState(folder, order.slot),
       writeNames(folder.names, {
         id: order.id,
         address,
         resolvers: order.spec.network === 'public' ? this.#deps.resolvers : [],
-        holdTmp: flavour.filesRoot === 'runtime',
+        holdTmp: flavour.coversTmp === true,
       }),
     ]);
     return record;

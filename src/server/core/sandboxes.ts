@@ -2,6 +2,7 @@ import { ArcError } from '../../contract/errors.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import type { CreateRequest } from '../../contract/schemas/sandbox.ts';
 import type { State } from '../../contract/states.ts';
+import type { LevelSeen } from '../../domain/choose-level.ts';
 import { expiryForPeople, extended } from '../../domain/deadline.ts';
 import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
 import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
@@ -68,8 +69,11 @@ export class SandboxService implements Sandboxes {
       options.idempotencyKey === undefined ? undefined : idempotencyKey(caller, options.idempotencyKey, request);
     const earlier = key && (await usedFor(this.#core.store, key));
     if (earlier !== undefined) return await this.#sameAgain(earlier, options);
+    const seen = request.isolation === 'auto' ? await this.#levels() : [];
     const made = await this.#pools.behind(() =>
-      this.#templates.using(request.template, (template) => this.#begin(caller, template, request, key, options)),
+      this.#templates.using(request.template, (template) =>
+        this.#begin(caller, template, { request, seen }, key, options),
+      ),
     );
     if (typeof made === 'string') return await this.#sameAgain(made, options);
     if (made.row.start === 'claimed') return await this.#afterClaim(made, options, key === undefined);
@@ -80,11 +84,11 @@ export class SandboxService implements Sandboxes {
   async #begin(
     caller: Caller,
     template: TemplateRecord,
-    request: CreateRequest,
+    { request, seen }: { readonly request: CreateRequest; readonly seen: readonly LevelSeen[] },
     key: IdempotencyKey | undefined,
     options: CreateOptions,
   ): Promise<Versioned | string> {
-    const what = this.#wanted(template, request);
+    const what = this.#wanted(template, request, seen);
     const { name } = template.template;
     const wanted = { template: name, owner: caller.owner, ...what, key, signal: options.signal };
     const claimed = await claim(this.#core, this.#pools, wanted);
@@ -93,8 +97,8 @@ export class SandboxService implements Sandboxes {
     return await this.#insert(caller, what, key);
   }
 
-  #wanted(template: TemplateRecord, request: CreateRequest) {
-    const spec = resolveRequest(template.resolved, request);
+  #wanted(template: TemplateRecord, request: CreateRequest, seen: readonly LevelSeen[]) {
+    const spec = resolveRequest(template.resolved, request, seen);
     const labels = mergeLabels(template.template.labels, request.labels);
     const late = spec.pool?.env === 'late' && Object.keys(request.env ?? {}).length > 0;
     const files = { ...request.files, ...(late ? { [LATE_ENV_FILE]: envFile(request.env ?? {}) } : {}) };
@@ -272,6 +276,10 @@ export class SandboxService implements Sandboxes {
     const extra = { state: row.state, reason: row.reason };
     if (isPending(row.state)) throw startingError(row);
     throw new ArcError('wrong_state', `${id} is ${row.state} (${row.reason})`, { extra });
+  }
+
+  async #levels(): Promise<readonly LevelSeen[]> {
+    return (await this.engine.nodes()).flatMap(({ levels }) => levels);
   }
 
   async nodes(): Promise<readonly NodeReport[]> {

@@ -1,3 +1,4 @@
+import { levelSentence } from '../../contract/levels.ts';
 import type { ExecInfoView, KeyView, TemplateView } from '../../contract/schemas/admin.ts';
 import type { FileEntry, LogEntry, Stats } from '../../contract/schemas/exec.ts';
 import type { Event, Sandbox } from '../../contract/schemas/sandbox.ts';
@@ -41,6 +42,7 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
     reason: record.reason,
     template: spec.template,
     isolation: spec.isolation,
+    protection: levelSentence(spec.isolation),
     owner: record.owner,
     labels: { ...record.labels },
     urls: reached.urls,

@@ -395,7 +395,7 @@ function measures(check: Check): void {
     const stats = await runtime.stats?.(handle);
     assert.ok(stats && stats.cpuMs > 1 && stats.memoryBytes > 0 && stats.pids > 0, JSON.stringify(stats));
     const processes = await runtime.processes?.(handle);
-    const first = processes?.find((one) => one.pid === 1);
+    const first = processes?.[0];
     assert.match(first?.command ?? '', /sleep/);
     assert.equal(first?.uid, 0);
   });

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { missingCapability } from '../../../src/domain/missing-capability.ts';
+import { masksOf } from '../../../src/runtimes/jail/masks.ts';
 import type { OciConfig } from '../../../src/runtimes/oci/config.ts';
 import { mountsFor } from '../../../src/runtimes/oci/mounts.ts';
 import { MASKED_PATHS, READONLY_PATHS } from '../../../src/runtimes/oci/paths.ts';
@@ -57,7 +58,7 @@ interface Subject {
   first: Handle;
 }
 
-for (const name of ['crun', 'runc'] as const) {
+for (const name of ['crun', 'runc', 'bwrap'] as const) {
   describe(`what ${name} lets a program do`, () => {
     const subject = {} as Subject;
     before(async () => {
@@ -68,6 +69,8 @@ for (const name of ['crun', 'runc'] as const) {
     });
     calls(subject);
     if (name === 'crun') sameFilter(subject);
+    if (name === 'bwrap') jailSurroundings(subject);
+    else containerSurroundings(subject);
     surroundings(subject);
     privileges(subject);
   });
@@ -119,7 +122,7 @@ function calls(subject: Subject): void {
   });
 }
 
-function surroundings(subject: Subject): void {
+function containerSurroundings(subject: Subject): void {
   it('mounts what the configuration asks for and nothing else', async () => {
     const { runtime, handle } = subject;
     for (const mounts of await bothWays(runtime, handle, 'mounts', 'cat /proc/self/mountinfo')) {
@@ -159,20 +162,82 @@ function surroundings(subject: Subject): void {
   });
 
   it('has open only its three streams, and an environment that was built', async () => {
+    await streamsAndEnvironment(subject, 1);
+  });
+}
+
+/** A jail's root is a container's; what is mounted over it is made by the jailer, and there is no /sys at all. */
+function jailSurroundings(subject: Subject): void {
+  it('mounts what a program needs and nothing of the host but six devices', async () => {
     const { runtime, handle } = subject;
-    assert.equal(await text(runtime, handle, 'ls /proc/1/fd'), '0\n1\n2\n');
-    const environ = await text(runtime, handle, "tr '\\0' '\\n' < /proc/1/environ");
-    assert.deepEqual(
-      environ
+    for (const mounts of await bothWays(runtime, handle, 'mounts', 'cat /proc/self/mountinfo')) {
+      const rows = mounts
         .trim()
         .split('\n')
-        .map((line) => line.split('=')[0])
-        .filter((one) => one !== 'PWD' && one !== 'SHLVL')
-        .sort(),
-      ['HOME', 'PATH'],
-    );
+        .map((line) => line.split(' '));
+      const made = ['/', '/sys', '/proc', '/dev', '/dev/pts', '/dev/shm', '/dev/mqueue', ...DEVICES];
+      const hidden = masksOf().map(({ path }) => path);
+      const points = rows.map((row) => row[4] ?? '');
+      assert.deepEqual(
+        points.filter((point) => !made.includes(point) && !hidden.includes(point)),
+        [],
+      );
+      assert.deepEqual(
+        made.filter((point) => !points.includes(point)),
+        [],
+      );
+      for (const must of ['/proc/keys', '/proc/kmsg', '/proc/timer_list', '/proc/sys', '/proc/fs']) {
+        assert.ok(points.includes(must), must);
+      }
+      for (const row of rows) {
+        assert.ok(!row[row.indexOf('-') + 1]?.startsWith('cgroup'), row.join(' '));
+        assert.ok(!row.slice(6, row.indexOf('-')).some((field) => field.startsWith('shared:')), row.join(' '));
+        // A message queue is no program, whatever its flags.
+        const files = !DEVICES.includes(row[4] ?? '') && row[4] !== '/dev/mqueue';
+        if (files) assert.match(row[5] ?? '', /nosuid/, row.join(' '));
+        if (['/sys', '/dev', ...hidden].includes(row[4] ?? '')) assert.match(row[5] ?? '', /^ro,/, row.join(' '));
+      }
+    }
   });
 
+  it('shows nothing in /sys, and no addresses of its kernel', async () => {
+    const { runtime, handle } = subject;
+    assert.equal(await text(runtime, handle, 'ls /sys'), '');
+    const kernel = await text(runtime, handle, 'head -n 3 /proc/kallsyms 2>/dev/null || true');
+    for (const line of kernel.split('\n').filter((one) => one !== '')) assert.match(line, /^0+ /);
+  });
+
+  it('has open only its three streams, and an environment that was built', async () => {
+    await streamsAndEnvironment(subject, 2);
+  });
+
+  it('can not look into, end or limit the first process, which is not its own', async () => {
+    const { runtime, handle } = subject;
+    const tries = ['readlink /proc/1/fd/91', 'readlink /proc/1/exe', 'ls /proc/1/root/', 'cat /proc/1/environ'];
+    for (const script of [...tries, 'cat /proc/1/maps', ': < /proc/1/mem']) {
+      const { exit, stdout } = await inside(runtime, handle, ['/bin/sh', '-c', script]);
+      assert.notEqual(exit.code, 0, `${script}: ${stdout}`);
+    }
+    await inside(runtime, handle, ['/bin/sh', '-c', 'kill -9 1; kill -STOP 1; kill -TERM 1']);
+    assert.equal(await text(runtime, handle, 'echo still here'), 'still here\n');
+  });
+}
+
+async function streamsAndEnvironment({ runtime, handle }: Subject, pid: number): Promise<void> {
+  assert.equal(await text(runtime, handle, `ls /proc/${pid}/fd`), '0\n1\n2\n');
+  const environ = await text(runtime, handle, `tr '\\0' '\\n' < /proc/${pid}/environ`);
+  assert.deepEqual(
+    environ
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=')[0])
+      .filter((one) => one !== 'PWD' && one !== 'SHLVL')
+      .sort(),
+    ['HOME', 'PATH'],
+  );
+}
+
+function surroundings(subject: Subject): void {
   it('cannot write into a terminal what nobody typed', async () => {
     const { runtime, handle } = subject;
     const stream = await runtime.exec(handle, newExecId(), {
@@ -194,7 +259,7 @@ function privileges(subject: Subject): void {
     const other = await start(runtime);
     const namespaces = (pid: number | string) =>
       new Map(['user', 'net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup'].map((kind) => [kind, inode(pid, kind)]));
-    const [one, two, host] = [namespaces(handle.pid), namespaces(other.pid), namespaces('self')];
+    const [one, two, host] = [namespaces(within(handle.pid)), namespaces(within(other.pid)), namespaces('self')];
     for (const [kind, id] of one) {
       assert.notEqual(id, two.get(kind), kind);
       assert.notEqual(id, host.get(kind), kind);
@@ -263,6 +328,12 @@ describe('what runsc lets a program do', () => {
 function inode(pid: number | string, kind: string): string {
   const { stdout } = spawnSync('readlink', [`/proc/${pid}/ns/${kind}`], { encoding: 'utf8' });
   return /\[([0-9]+)\]/.exec(stdout)?.[1] ?? '';
+}
+
+/** The process of a sandbox that is first inside: its own first one, or the child of a runtime that stays as its parent. */
+function within(pid: number): number {
+  if (inode(pid, 'pid') !== inode('self', 'pid')) return pid;
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
 }
 
 function hostUid(pid: number): number {

@@ -9,7 +9,7 @@ import type { LevelReport } from '../../../src/engines/engine.ts';
 import { Freezer } from '../../../src/host/cgroups/freezer.ts';
 import { cgroupRoot } from '../../../src/host/cgroups/root.ts';
 import { Blanks } from '../../../src/host/disk/blanks.ts';
-import { buildHelper } from '../../../src/host/helper/build.ts';
+import { buildHelper, buildJailKit } from '../../../src/host/helper/build.ts';
 import type { HelperClient } from '../../../src/host/helper/client.ts';
 import { superviseHelper } from '../../../src/host/helper/supervise.ts';
 import { JournalLogs } from '../../../src/host/journal/logs.ts';
@@ -22,6 +22,7 @@ import { HOST_REGISTRY } from '../../../src/host/uids/registry.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
 import { runProgram } from '../../../src/kit/run.ts';
+import { bwrap, jailFlavour } from '../../../src/runtimes/jail/index.ts';
 import type { OciDeps } from '../../../src/runtimes/oci/deps.ts';
 import { FLAVOURS, OciRuntime, Records } from '../../../src/runtimes/oci/index.ts';
 
@@ -104,11 +105,16 @@ export interface World extends AsyncDisposable {
   readonly dir: string;
   readonly lower: string;
   readonly helper: HelperClient;
-  runtime(name: keyof typeof FLAVOURS): OciRuntime;
+  runtime(name: keyof typeof PROGRAMS): OciRuntime;
   readonly deps: Omit<OciDeps, 'flavour' | 'program' | 'nsenter'>;
 }
 
-export const PROGRAMS = { crun: '/usr/bin/crun', runc: '/usr/sbin/runc', runsc: '/usr/bin/runsc' } as const;
+export const PROGRAMS = {
+  crun: '/usr/bin/crun',
+  runc: '/usr/sbin/runc',
+  runsc: '/usr/bin/runsc',
+  bwrap: '/usr/bin/bwrap',
+} as const;
 
 /** A node of its own: data folder, helper, address range. Nothing of it is left at the end. */
 export async function world(options: { readonly copyLayers?: boolean } = {}): Promise<World> {
@@ -147,16 +153,18 @@ export async function world(options: { readonly copyLayers?: boolean } = {}): Pr
     },
     log: silentLogger,
   };
+  const flavours = { ...FLAVOURS, bwrap: jailFlavour(bwrap, await buildJailKit(), process.arch) };
   return {
     dir,
     lower,
     helper,
     deps,
-    runtime: (name) =>
-      new OciRuntime(
-        { ...deps, flavour: FLAVOURS[name], program: PROGRAMS[name], nsenter: '/usr/bin/nsenter' },
-        async () => [{ level: FLAVOURS[name].level, available: true, note: 'not asked' } satisfies LevelReport],
-      ),
+    runtime: (name) => {
+      const flavour = flavours[name];
+      return new OciRuntime({ ...deps, flavour, program: PROGRAMS[name], nsenter: '/usr/bin/nsenter' }, async () => [
+        { level: flavour.level, available: true, note: 'not asked' } satisfies LevelReport,
+      ]);
+    },
     [Symbol.asyncDispose]: async () => {
       for (const entry of await helper.list()) await helper.destroy(entry);
       await helper.quit();

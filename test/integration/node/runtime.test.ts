@@ -4,7 +4,7 @@ import { type OrderChanges, runtimeConformance } from '../../../src/testing/conf
 import { newId, residueOf, specOf, type World, world } from './harness.ts';
 
 /** The Runtime suite on the real kernel, for every OCI program that Arc uses. */
-for (const name of ['crun', 'runc', 'runsc'] as const) {
+for (const name of ['crun', 'runc', 'runsc', 'bwrap'] as const) {
   describe(`the OCI runtime on ${name}`, () => {
     let shared: World;
     let slot = 0;
@@ -15,7 +15,7 @@ for (const name of ['crun', 'runc', 'runsc'] as const) {
 
     runtimeConformance(name, async () => {
       const started: StartOrder[] = [];
-      const isolation = name === 'runsc' ? 'gvisor' : 'container';
+      const isolation = name === 'runsc' ? 'gvisor' : name === 'bwrap' ? 'jail' : 'container';
       const runtime = shared.runtime(name);
       return {
         runtime,

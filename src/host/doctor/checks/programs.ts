@@ -10,6 +10,7 @@ const VERSION_ARGUMENT: Readonly<Record<string, string>> = {
   crun: '--version',
   runc: '--version',
   runsc: '--version',
+  bwrap: '--version',
   nft: '--version',
   python3: '--version',
 };
