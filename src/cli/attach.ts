@@ -25,7 +25,10 @@ export async function attach(session: Session, attachment: Attachment): Promise<
   return session.tty ? attachTerminal(session, attachment) : attachStreams(session, attachment);
 }
 
-export function exitCode(exit: SessionExit): number {
+/** With a word on stderr where the number alone does not tell why it ended. */
+export async function exitCode(exit: SessionExit, err: Output): Promise<number> {
+  if (exit.timedOut) await err.line('arc: it was ended: the time of --timeout is over');
+  else if (exit.oom) await err.line('arc: it was ended: out of memory; its sandbox needs a higher limit');
   if (exit.timedOut) return EXIT.timeout;
   if (exit.signal !== null) return signalExitCode(exit.signal);
   return exit.code ?? EXIT.arcFailed;

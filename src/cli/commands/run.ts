@@ -48,7 +48,7 @@ async function runIn(call: Call, interruption: Interruption, tty: boolean): Prom
     ? await sandbox.handle.terminal(terminal)
     : await sandbox.handle.spawn(args.program ?? [], program);
   const input = terminal ? args.has('interactive') : !args.has('no-stdin');
-  return exitCode(await attach(session, { env, out, err, interruption, input }));
+  return await exitCode(await attach(session, { env, out, err, interruption, input }), err);
 }
 
 function missingProgram(usage: string | undefined): Error {

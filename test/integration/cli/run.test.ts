@@ -52,7 +52,7 @@ test('options reach the sandbox and the program, each what is theirs', async () 
   assert.deepEqual([order?.user, order?.cwd, order?.timeoutMs], ['1000', '/tmp', 5_000]);
 });
 
-test('a signal that ends the program is 128 and its number, a time limit 124, a missing program 127', async () => {
+test('a signal that ends the program is 128 and its number, a time limit 124, a missing program 127, and why is said', async () => {
   await using api = await startApi();
   const killed = startCli(api, ['run', 'whoami', '--', 'wait'], { stdin: forever() });
   (await started(api)).end({ signal: 'SIGKILL' });
@@ -61,6 +61,12 @@ test('a signal that ends the program is 128 and its number, a time limit 124, a 
   await until(() => api.sandboxes.parts.execs.length === 2, 'the program');
   (await started(api)).end({ signal: 'SIGKILL', timedOut: true });
   assert.equal(await slow.code, 124);
+  assert.match(slow.stderr.text, /the time of --timeout is over/);
+  const big = startCli(api, ['run', 'whoami', '--', 'wait'], { stdin: forever() });
+  await until(() => api.sandboxes.parts.execs.length === 3, 'the program');
+  (await started(api)).end({ signal: 'SIGKILL', oom: true });
+  assert.equal(await big.code, 137);
+  assert.match(big.stderr.text, /out of memory/);
   assert.equal((await cli(api, ['run', 'whoami', '--', 'missing'])).code, 127);
   assert.deepEqual(left(api), []);
 });
