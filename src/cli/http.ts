@@ -38,7 +38,7 @@ async function once(request: HttpRequest): Promise<HttpResponse> {
       return;
     }
     const upload = async () => {
-      for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      for await (const chunk of body instanceof Blob ? body.stream() : (body as AsyncIterable<Uint8Array>)) {
         if (outgoing.destroyed) return;
         if (!outgoing.write(chunk)) await drained(outgoing);
       }

@@ -19,9 +19,11 @@ import type { Logger } from '../kit/logger.ts';
 import { realClock, realRng } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
 import { createControlPlane } from '../server/core/index.ts';
-import { createApi, sandboxUrls } from '../server/http/index.ts';
+import { type ApiConfig, createApi, sandboxUrls } from '../server/http/index.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Config } from './config/index.ts';
+import { builtConsole } from './console/build.ts';
+import { consoleFiles } from './console/files.ts';
 import { type CrashPoint, crashable } from './crash-at.ts';
 import { dataDirIsLocked } from './data-lock.ts';
 import { edgeSettings, urlSettings } from './edge-settings.ts';
@@ -66,15 +68,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.add('helper connection', () => helper[Symbol.asyncDispose]());
 
     const images = imagesOf(dataDir, logger, helper);
-    const node = await createLocalEngine({
-      ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
-      node: hostname(),
-      networkRange: config.networkRange.text,
-      uidRegistry: HOST_REGISTRY,
-      served: dataDirIsLocked,
-      programs: programs(),
-      logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
-    });
+    const node = await localNode(config, logger, helper, images);
     await undo.add('engine', async () => await node[Symbol.asyncDispose]());
 
     const edge = createEdge({
@@ -96,18 +90,18 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
 
     let ready = false;
     const urls = sandboxUrls(urlSettings(config, edge));
+    const pages = consoleFiles(builtConsole);
+    let apiPort = config.api.port;
     const api = createApi({
       ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys, clock, rng, logger, urls },
-      config: {
-        ...{ host: config.api.host, port: config.api.port, hostNames: config.apiHosts, version: version() },
-        plainHttpBeyondLoopback: config.insecureBind,
-      },
+      ...{ sessions: plane.sessions, links: plane.links, pages, config: apiConfig(config, () => apiPort) },
       readiness: () => (ready ? { ready } : { ready, detail: 'finding what already runs' }),
     });
     // Both ports first: a port that is taken is said before anything is made, and the API answers while the node opens.
     await edge.listen();
     await undo.add('edge', () => edge.close());
     const listening = await api.listen();
+    apiPort = listening.port;
     await undo.add('api', () => api.close());
     await node.opened;
     await undo.add('control plane', () => plane.close());
@@ -120,9 +114,10 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       crashAt.armed = true;
     }
     // Trying each level starts real sandboxes: nobody who is waiting for `ready` waits for that.
+    pages.file('index.html').catch((error) => logger.warn({ error }, 'there is no console'));
     tellLevels(node.engine, say).catch((error) => logger.warn({ error }, 'the levels of this node are not known yet'));
     return {
-      api: `http://${listening.host}:${listening.port}`,
+      api: urlOf(listening.host, listening.port),
       edge: urls.edge(),
       runningCount: async () => (await node.engine.list()).filter(({ phase }) => phase === 'running').length,
       [Symbol.asyncDispose]: () => undo.run(),
@@ -131,6 +126,33 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.run().catch((cause) => logger.error({ error: cause }, 'not all could be undone after a failed start'));
     throw error;
   }
+}
+
+function localNode(config: Config, logger: Logger, helper: NodeHelper, images: Images) {
+  const { dataDir } = config;
+  return createLocalEngine({
+    ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
+    node: hostname(),
+    networkRange: config.networkRange.text,
+    uidRegistry: HOST_REGISTRY,
+    served: dataDirIsLocked,
+    programs: programs(),
+    logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
+  });
+}
+
+function apiConfig(config: Config, port: () => number): ApiConfig {
+  const { api, apiHosts, consoleUrl, embedders } = config;
+  return {
+    ...{ host: api.host, port: api.port, version: version(), embedders },
+    hostNames: [...apiHosts, ...(consoleUrl === undefined ? [] : [new URL(consoleUrl).hostname])],
+    publicUrl: () => consoleUrl ?? urlOf(api.host, port()),
+    plainHttpBeyondLoopback: config.insecureBind,
+  };
+}
+
+function urlOf(host: string, port: number): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
 
 function imagesOf(dataDir: string, logger: Logger, helper: NodeHelper): Images {

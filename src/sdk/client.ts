@@ -1,4 +1,5 @@
 import type { Info, NodeView } from '../contract/schemas/admin.ts';
+import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
 import type { Context } from './context.ts';
 import { type EventOptions, followEvents } from './events.ts';
@@ -13,6 +14,7 @@ import { timerWait, type Wait } from './wait.ts';
 export interface ClientOptions {
   /** Address of the API, such as `http://127.0.0.1:7700`. */
   readonly url: string;
+  /** A key, or the secret of a link. */
   readonly key: string;
   /** Default: `fetch`. */
   readonly transport?: Transport;
@@ -21,15 +23,18 @@ export interface ClientOptions {
   readonly wait?: Wait;
 }
 
+/** For pages of the server itself: the session is in a cookie, and its token comes from `GET /v1/session`. */
+export type SessionOptions = Omit<ClientOptions, 'key'> & { readonly csrf: string };
+
 export class Client {
   readonly sandboxes: Sandboxes;
   readonly templates: Templates;
   readonly keys: Keys;
   readonly #context: Context;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ClientOptions | SessionOptions) {
     this.#context = {
-      http: new Http(options.url, options.key, options.transport ?? fetchTransport),
+      http: new Http(options.url, options, options.transport ?? fetchTransport),
       socket: options.socket ?? globalSocket,
       wait: options.wait ?? timerWait,
     };
@@ -50,12 +55,17 @@ export class Client {
     return followEvents(this.#context, options);
   }
 
+  /** What the link that this client was made with opens. */
+  link(): Promise<LinkGrantView> {
+    return this.#context.http.json('GET', '/v1/link');
+  }
+
   /** Version and addresses of the server. */
   info(): Promise<Info> {
     return this.#context.http.json('GET', '/v1/info');
   }
 }
 
-export function client(options: ClientOptions): Client {
+export function client(options: ClientOptions | SessionOptions): Client {
   return new Client(options);
 }

@@ -19,7 +19,10 @@ export async function openSession(context: Context, path: string, first: unknown
     await socket.opened;
   } catch (cause) {
     // A refused WebSocket doesn't say why, so the reason is asked for the plain way.
-    await context.http.json('GET', probe);
+    // A link may not ask there, and then that says nothing.
+    await context.http.json('GET', probe).catch((error) => {
+      if (!(error instanceof ArcError && error.code === 'forbidden')) throw error;
+    });
     throw new ArcError('not_connected', `no WebSocket at ${url}`, { cause });
   }
   return Session.begin(socket, first);

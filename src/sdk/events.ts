@@ -9,6 +9,10 @@ export interface EventOptions {
   /** Events after this id; without it, what comes from now on. */
   readonly since?: number;
   readonly signal?: AbortSignal;
+  /** Called at each connection with the number that it goes on from: what is listed after that misses nothing. */
+  readonly onConnected?: (since: number) => void;
+  /** Called when a connection was lost and is about to be made again. */
+  readonly onLost?: () => void;
 }
 
 const RECONNECT_FIRST_MS = 100;
@@ -27,9 +31,16 @@ export async function* followEvents(context: Context, options: EventOptions = {}
       const body = context.http.bytes('GET', '/v1/events', { headers, signal });
       for await (const message of readSse(body)) {
         if (message.event === 'error') throw fromProblem(JSON.parse(message.data));
+        failures = 0;
+        if (message.event === 'here') {
+          since ??= (JSON.parse(message.data) as { id: number }).id;
+          options.onConnected?.(since);
+          continue;
+        }
+        // Kinds of message that this version does not know.
+        if (message.event !== 'message') continue;
         const event = JSON.parse(message.data) as Event;
         since = event.id;
-        failures = 0;
         yield event;
       }
     } catch (error) {
@@ -37,6 +48,7 @@ export async function* followEvents(context: Context, options: EventOptions = {}
       // Never connected at all is worth saying at once; a connection that was there is made again.
       if (signal?.aborted || !retryable || failures >= RECONNECTS_MAX) throw error;
     }
+    options.onLost?.();
     await context.wait(Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(failures, 10), RECONNECT_MAX_MS), signal);
   }
 }

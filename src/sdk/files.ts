@@ -2,7 +2,7 @@ import { ArcError } from '../contract/errors.ts';
 import type { FileEntry } from '../contract/schemas/exec.ts';
 import type { Context } from './context.ts';
 
-export type Content = string | Uint8Array | AsyncIterable<Uint8Array>;
+export type Content = string | Uint8Array | Blob | AsyncIterable<Uint8Array>;
 
 /** The files of one sandbox. Every path is absolute and resolves inside of it. */
 export class Files {

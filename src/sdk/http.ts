@@ -13,26 +13,29 @@ export interface RequestOptions {
   /** Sent as JSON. */
   readonly json?: unknown;
   /** Sent as it is, as `application/octet-stream` unless `headers` say otherwise. */
-  readonly content?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly content?: Uint8Array | Blob | AsyncIterable<Uint8Array>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A key, or the secret of a link; or, for pages of the server itself, the token of the session in its cookie. */
+export type Credentials = { readonly key: string } | { readonly csrf: string };
+
 /** Requests with the key, and errors as ArcError. Everything of the SDK that speaks HTTP goes through here. */
 export class Http {
   readonly base: string;
-  readonly #key: string;
+  readonly #who: Credentials;
   readonly #transport: Transport;
 
-  constructor(url: string, key: string, transport: Transport) {
+  constructor(url: string, who: Credentials, transport: Transport) {
     this.base = url.replace(/\/+$/, '');
-    this.#key = key;
+    this.#who = who;
     this.#transport = transport;
   }
 
-  /** The key as WebSocket subprotocols: browsers can set no header there. */
+  /** Who asks, as WebSocket subprotocols: browsers can set no header there. */
   get protocols(): string[] {
-    return ['arc.v1', `bearer.${this.#key}`];
+    return ['arc.v1', 'key' in this.#who ? `bearer.${this.#who.key}` : `csrf.${this.#who.csrf}`];
   }
 
   url(path: string, query: RequestOptions['query'] = {}): string {
@@ -57,7 +60,7 @@ export class Http {
         method,
         url: this.url(path, options.query),
         headers: {
-          authorization: `Bearer ${this.#key}`,
+          ...('key' in this.#who ? { authorization: `Bearer ${this.#who.key}` } : { 'arc-csrf': this.#who.csrf }),
           ...(type === undefined ? {} : { 'content-type': type }),
           ...options.headers,
         },
@@ -163,8 +166,8 @@ function reasonOf(error: unknown): string {
 function watched(
   content: RequestOptions['content'],
   onError: (error: unknown) => void,
-): Uint8Array | AsyncIterable<Uint8Array> | undefined {
-  if (content === undefined || content instanceof Uint8Array) return content;
+): Uint8Array | Blob | AsyncIterable<Uint8Array> | undefined {
+  if (content === undefined || content instanceof Uint8Array || content instanceof Blob) return content;
   return (async function* () {
     try {
       yield* content;

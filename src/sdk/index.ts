@@ -8,11 +8,12 @@
 export { ArcError, type ErrorCode, type Problem } from '../contract/errors.ts';
 export type { ExecInfoView, Info, KeyRequest, KeyView, NodeView, TemplateView } from '../contract/schemas/admin.ts';
 export type { ExecResult, FileEntry, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
+export type { LinkGrantView, LinkRequest, LinkScope, LinkView, SessionView } from '../contract/schemas/link.ts';
 export type { CreateRequest, Event, Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 export type { Template } from '../contract/schemas/template.ts';
 export type { Level, Reason, State } from '../contract/states.ts';
 export type { TerminalRequest } from '../contract/stream.ts';
-export { Client, type ClientOptions, client } from './client.ts';
+export { Client, type ClientOptions, client, type SessionOptions } from './client.ts';
 export type { EventOptions } from './events.ts';
 export type { Content, Files } from './files.ts';
 export type { Keys } from './keys.ts';

@@ -1,5 +1,6 @@
 import type { ExecInfoView } from '../contract/schemas/admin.ts';
 import type { ExecRequest, ExecResult, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
+import type { LinkRequest, LinkView } from '../contract/schemas/link.ts';
 import type { Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 import type { JoinRequest, TerminalRequest } from '../contract/stream.ts';
 import { type Context, openSession } from './context.ts';
@@ -99,6 +100,29 @@ export class Sandbox implements AsyncDisposable {
       { join: exec } satisfies JoinRequest,
       `${this.#path}/execs`,
     );
+  }
+
+  /** Follows a terminal again, by its id: what it showed last comes first. */
+  rejoin(terminal: string): Promise<Session> {
+    return openSession(
+      this.#context,
+      `${this.#path}/terminal`,
+      { join: terminal } satisfies JoinRequest,
+      `${this.#path}/execs`,
+    );
+  }
+
+  /** Makes a link for the person who uses this sandbox; its `url` is given only now. */
+  link(request: LinkRequest = {}): Promise<LinkView> {
+    return this.#context.http.json<LinkView>('POST', `${this.#path}/links`, { json: request });
+  }
+
+  async links(): Promise<readonly LinkView[]> {
+    return (await this.#context.http.json<{ items: LinkView[] }>('GET', `${this.#path}/links`)).items;
+  }
+
+  async revokeLink(id: string): Promise<void> {
+    await this.#context.http.json('DELETE', `${this.#path}/links/${encodeURIComponent(id)}`);
   }
 
   /** Sends a signal, such as `SIGTERM`, to a command that somebody else follows. */

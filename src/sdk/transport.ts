@@ -6,7 +6,8 @@ export interface HttpRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
+  /** A `Blob`, such as a file that a person chose, is what browsers send without holding it in memory. */
+  readonly body?: string | Uint8Array | Blob | AsyncIterable<Uint8Array>;
   readonly signal?: AbortSignal;
 }
 
@@ -42,9 +43,9 @@ export const fetchTransport: Transport = async (request) => {
 };
 
 function toBody(
-  body: string | Uint8Array | AsyncIterable<Uint8Array>,
-): string | Uint8Array | ReadableStream<Uint8Array> {
-  if (typeof body === 'string' || body instanceof Uint8Array) return body;
+  body: string | Uint8Array | Blob | AsyncIterable<Uint8Array>,
+): string | Uint8Array | Blob | ReadableStream<Uint8Array> {
+  if (typeof body === 'string' || body instanceof Uint8Array || body instanceof Blob) return body;
   const iterator = body[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>({
     async pull(controller) {

@@ -1,3 +1,4 @@
+import type { LinkScope } from '../contract/schemas/link.ts';
 import type { CreateRequest } from '../contract/schemas/sandbox.ts';
 import type { Template } from '../contract/schemas/template.ts';
 import type { Exit, ResolvedSpec } from '../contract/spec.ts';
@@ -11,6 +12,8 @@ export interface Caller {
   readonly owner: string;
   readonly keyId: string;
   readonly scopes: readonly Scope[];
+  /** Set where a link to one sandbox asks: whatever its scopes say, it reaches that one and only what is listed. */
+  readonly link?: LinkGrant;
 }
 export const SCOPES = ['admin', 'sandboxes:read', 'sandboxes:write', 'templates:read', 'templates:write'] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -130,6 +133,8 @@ export interface Sandboxes {
   target(caller: Caller, id: string, options?: { readonly anyState?: boolean }): Promise<SandboxRecord>;
   readonly engine: Engine;
   nodes(): Promise<readonly NodeReport[]>;
+  /** The number of the newest event, whoever may see it. */
+  newestEvent(): Promise<number>;
   /** Events the caller may see, after `seq`; follows until the signal aborts. */
   events(
     caller: Caller,
@@ -176,4 +181,47 @@ export interface Keys {
   ): Promise<{ key: KeyRecord; secret: string }>;
   list(caller: Caller): Promise<readonly KeyRecord[]>;
   revoke(caller: Caller, id: string): Promise<void>;
+  /** Who a key stands for; undefined once it is revoked. */
+  callerOf(keyId: string): Promise<Caller | undefined>;
+}
+
+/** Who is signed in to the console, by the secret in a cookie. Times are ms since the epoch. */
+export interface Sessions {
+  /** Signs in with a key. Throws unauthorized. */
+  open(key: string): Promise<{ readonly secret: string; readonly caller: Caller; readonly expiresAt: number }>;
+  /** Throws unauthorized, also once its key is revoked. */
+  authenticate(secret: string): Promise<{ readonly caller: Caller; readonly expiresAt: number }>;
+  /** Idempotent. */
+  close(secret: string): Promise<void>;
+}
+
+export interface LinkGrant {
+  readonly id: string;
+  readonly sandbox: string;
+  readonly may: readonly LinkScope[];
+  /** How far from now one press of the button moves the end, ms. */
+  readonly extendMs: number;
+  readonly expiresAt: number;
+}
+
+/** A link to one sandbox, for a person who has no key; kind `link`. */
+export interface LinkRecord extends LinkGrant {
+  readonly owner: string;
+  readonly createdAt: number;
+  /** SHA-256 of the secret, hex. */
+  readonly hash: string;
+}
+
+export interface LinkOrder {
+  readonly may: readonly LinkScope[];
+  readonly forMs: number;
+  readonly extendMs: number;
+}
+
+export interface Links {
+  create(caller: Caller, sandbox: string, order: LinkOrder): Promise<{ link: LinkRecord; secret: string }>;
+  list(caller: Caller, sandbox: string): Promise<readonly LinkRecord[]>;
+  revoke(caller: Caller, sandbox: string, id: string): Promise<void>;
+  /** Throws unauthorized. */
+  authenticate(secret: string): Promise<Caller>;
 }

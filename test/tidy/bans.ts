@@ -11,14 +11,14 @@ export interface Ban {
   readonly except?: RegExp;
 }
 
-const PROGRAM = /^src\/(?!.*\.test\.ts$).*\.ts$/;
-const EVERYWHERE = /^(src|test|bench|examples)\/.*\.ts$/;
+const PROGRAM = /^src\/(?!.*\.test\.ts$).*\.tsx?$/;
+const EVERYWHERE = /^(src|test|bench|examples)\/.*\.tsx?$/;
 /**
  * The composition roots; where the real clocks are made; what starts the whole program for a test, and a folder's own
- * tools for tests; and the one timer of the SDK, which runs where there is no kit.
+ * tools for tests; and the one timer of the SDK and the clock of the console, which run where there is no kit.
  */
 const REAL =
-  /^src\/(kit\/(real|boot)\.ts|main\/|testing\/(launch|fakes\/manual-clock)\.ts|sdk\/wait\.ts|[a-z]+\/testing\/)/;
+  /^src\/(kit\/(real|boot)\.ts|main\/|testing\/(launch|fakes\/manual-clock)\.ts|sdk\/wait\.ts|console\/lib\/clock\.ts|[a-z]+\/testing\/)/;
 /** This folder names what it bans. */
 const TIDY = /^test\/tidy\//;
 
@@ -89,7 +89,7 @@ export const BANS: readonly Ban[] = [
   },
   {
     what: 'console',
-    pattern: /\bconsole\.\w+\(/,
+    pattern: /(?<!\.)\bconsole\.\w+\(/,
     instead: 'the Logger that was handed in; only cli/ and main/ print',
     where: PROGRAM,
     except: /^src\/(cli|main)\//,

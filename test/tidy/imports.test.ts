@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { COMPOSES, MAY_IMPORT, wrongDirections } from './imports.ts';
 import { paths, source, sources } from './sources.ts';
 
-const PROGRAM = /^src\/.*\.ts$/;
+const PROGRAM = /^src\/.*\.tsx?$/;
 
 test('every import goes in the direction of the table', () => {
   assert.deepEqual(wrongDirections(sources(PROGRAM)), []);

@@ -18,6 +18,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   edge: ['contract', 'kit', 'domain', 'engines/engine.ts', 'server/service.ts'],
   sdk: ['contract'],
   cli: ['sdk', 'contract', 'kit'],
+  console: ['sdk', 'contract'],
   testing: [
     'contract',
     'kit',

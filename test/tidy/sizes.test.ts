@@ -4,7 +4,7 @@ import { ALLOWED, helperLines, MAX_HELPER_LINES, tooLong, tooWide } from './size
 import { paths, source, sources } from './sources.ts';
 
 test('no file is longer than its limit', () => {
-  assert.deepEqual(tooLong(sources(/^(src|test|bench|examples|native)\/.*\.(ts|c|h)$/)), []);
+  assert.deepEqual(tooLong(sources(/^(src|test|bench|examples|native)\/.*\.(tsx?|css|c|h)$/)), []);
 });
 
 test('each exception names a file that is there and a reason', () => {

@@ -166,6 +166,7 @@ function* crossChecks(config: Config): Generator<string> {
       `with TLS before it, or allow it with ${SETTINGS.insecureBind.flag}`;
   }
   yield* tlsFaults(config);
+  yield* consoleFaults(config);
   const room = 2 ** (32 - config.networkRange.prefix) - 2;
   if (config.maxSandboxes > room && config.networkRange.prefix > 16) {
     yield `${SETTINGS.networkRange.flag} ${config.networkRange.text} has addresses for ${room} sandboxes, fewer than ` +
@@ -184,3 +185,11 @@ function* tlsFaults({ edge, edgeTls, tlsCert, tlsKey }: Config): Generator<strin
 }
 
 const isAny = (host: string): boolean => host === '0.0.0.0' || host === '::';
+
+/** Below the domain of the sandboxes a page of theirs could set the console's cookies. */
+function* consoleFaults({ consoleUrl, domain }: Config): Generator<string> {
+  const name = consoleUrl === undefined ? '' : new URL(consoleUrl).hostname;
+  if (name === '' || (name !== domain && !name.endsWith(`.${domain}`))) return;
+  yield `${SETTINGS.consoleUrl.flag} ${consoleUrl} is under ${SETTINGS.domain.flag} ${domain}: a page of a sandbox could set ` +
+    'its cookies; give one of the two another domain';
+}

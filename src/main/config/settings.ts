@@ -6,6 +6,7 @@ import {
   integer,
   listOf,
   oneOf,
+  origin,
   privateRange,
   type Range,
   type Reader,
@@ -28,6 +29,9 @@ export interface Config {
   readonly domain: string;
   readonly apiHosts: readonly string[];
   readonly insecureBind: boolean;
+  /** Where people's browsers reach the console; undefined: the address of the API. */
+  readonly consoleUrl: string | undefined;
+  readonly embedders: readonly string[];
   readonly networkRange: Range;
   readonly startsAtOnce: number;
   readonly maxSandboxes: number;
@@ -210,6 +214,28 @@ export const SETTINGS = {
     fallback: () => false,
     shown: '`false`',
     doc: 'Allows plain HTTP on addresses other than loopback. Keys and traffic can then be read on the way.',
+  }),
+  consoleUrl: setting({
+    key: 'consoleUrl',
+    flag: '--console-url',
+    variable: 'ARC_CONSOLE_URL',
+    fileKey: 'console.url',
+    placeholder: 'ORIGIN',
+    read: origin(false),
+    fallback: () => undefined,
+    shown: 'the address of the API',
+    doc: 'Where browsers reach the console and the pages of links, such as a proxy with TLS. It must share no site with `--domain`.',
+  }),
+  embedders: setting({
+    key: 'embedders',
+    flag: '--embedders',
+    variable: 'ARC_EMBEDDERS',
+    fileKey: 'console.embedders',
+    placeholder: 'ORIGIN,…',
+    read: listOf(origin(true)),
+    fallback: () => [],
+    shown: 'none',
+    doc: 'Origins whose pages may show the page of a link in a frame, such as `https://course.example`.',
   }),
   networkRange: setting({
     key: 'networkRange',

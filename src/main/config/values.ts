@@ -64,6 +64,19 @@ export function oneOf<const T extends string>(choices: readonly T[]): Reader<T> 
   };
 }
 
+/** An address of the web without path: scheme, host and where needed its port. `*.` before the host only where `stars`. */
+export function origin(stars: boolean): Reader<string> {
+  return (written) => {
+    const read = text(written);
+    if (!read.ok) return read;
+    const plain = stars ? read.value.replace('//*.', '//') : read.value;
+    const fits = /^https?:\/\/[A-Za-z0-9.:[\]-]+\/?$/.test(plain) && URL.canParse(plain);
+    if (!fits) return bad('must be an origin, such as https://course.example');
+    const { origin: clean } = new URL(plain);
+    return good(plain === read.value ? clean : clean.replace('//', '//*.'));
+  };
+}
+
 /** Where a server listens. Port 0 lets the kernel choose one. */
 export interface Address {
   /** An IP address, or `localhost`. IPv6 is without its brackets. */

@@ -37,6 +37,7 @@ export async function* feed(
 }
 
 function maySee(caller: Caller, event: EventRecord): boolean {
+  if (caller.link) return event.type === 'sandbox' && event.subject === caller.link.sandbox;
   if (isAdmin(caller)) return true;
   if (event.type === 'key') return false;
   return event.type === 'template' || event.owner === caller.owner;

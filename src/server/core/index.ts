@@ -16,12 +16,14 @@ import { EngineCalls } from './engine-calls.ts';
 import { Expiry } from './expiry.ts';
 import { Jobs } from './jobs.ts';
 import { KeyStore } from './keys.ts';
+import { LinkStore } from './links.ts';
 import { type ControlPlaneOptions, DEFAULT_OPTIONS } from './options.ts';
 import { Pools } from './pool/pools.ts';
 import { Reclaimer } from './reclaim.ts';
 import { Retention } from './retention.ts';
 import { Rows } from './rows.ts';
 import { SandboxService } from './sandboxes.ts';
+import { SessionStore } from './sessions.ts';
 import { Starter } from './starter.ts';
 import { TemplateStore } from './templates.ts';
 import { Waiters } from './waiters.ts';
@@ -45,6 +47,8 @@ export interface ControlPlane {
   readonly sandboxes: SandboxService;
   readonly templates: TemplateStore;
   readonly keys: KeyStore;
+  readonly sessions: SessionStore;
+  readonly links: LinkStore;
   /** Resolves when creates are taken and every known name has an answer; the rest goes on in the background, see `reclaimed`. */
   start(): Promise<void>;
   /** Resolves when the engine has said what runs: all of that is reachable again, and starts begin. */
@@ -78,6 +82,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const templates = new TemplateStore({ store, images, clock, pools }, deps.builtins);
   const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools });
   const keys = new KeyStore({ store, clock, rng });
+  const sessions = new SessionStore({ store, clock, rng, keys });
+  const links = new LinkStore({ store, clock, rng, sandboxes });
   const expire = async (id: string) => {
     const row = await ending.remove(id, { reason: 'ttl' }, (newest) => isOver(core, newest));
     if (row) expiry.arm(row);
@@ -85,7 +91,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   let unwatch: () => void = () => {};
   let first = Promise.resolve();
   return {
-    ...{ sandboxes, templates, keys },
+    ...{ sandboxes, templates, keys, sessions, links },
     reclaimed: () => first,
     async start() {
       unwatch = engine.watch((event) => {

@@ -33,6 +33,11 @@ export class KeyStore implements Keys {
     return { owner: record.owner, keyId: record.id, scopes: record.scopes };
   }
 
+  async callerOf(keyId: string): Promise<Caller | undefined> {
+    const record = (await this.#store.get<KeyRecord>(KEY, keyId))?.value;
+    return record && { owner: record.owner, keyId: record.id, scopes: record.scopes };
+  }
+
   async create(
     caller: Caller,
     request: { name: string; owner: string; scopes: readonly Scope[] },
@@ -111,6 +116,6 @@ export class KeyStore implements Keys {
   }
 }
 
-function hashOf(secret: string): string {
+export function hashOf(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }

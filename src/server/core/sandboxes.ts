@@ -286,6 +286,10 @@ export class SandboxService implements Sandboxes {
     return await this.engine.nodes();
   }
 
+  async newestEvent(): Promise<number> {
+    return (await this.#core.store.eventBounds()).newest;
+  }
+
   events(
     caller: Caller,
     afterSeq: number | undefined,

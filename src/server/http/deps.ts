@@ -1,6 +1,6 @@
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
-import type { Keys, Sandboxes, Templates } from '../service.ts';
+import type { Keys, Links, Sandboxes, Sessions, Templates } from '../service.ts';
 
 /** Where a sandbox is reached from outside. The edge's port may be known only once it listens, hence functions. */
 export interface SandboxUrls {
@@ -21,6 +21,23 @@ export interface ApiConfig {
   /** Plain HTTP is for loopback unless someone who knows what is in front of it says otherwise. */
   readonly plainHttpBeyondLoopback: boolean;
   readonly version: string;
+  /** Where people's browsers reach this server, without a slash at its end; known only once it listens. */
+  readonly publicUrl: () => string;
+  /** Origins whose pages may frame the page of a link. */
+  readonly embedders: readonly string[];
+}
+
+/** One file of the console, made by its build. */
+export interface ConsoleFile {
+  readonly body: Buffer;
+  readonly gzip: Buffer | undefined;
+  readonly type: string;
+  readonly etag: string;
+}
+
+export interface ConsoleFiles {
+  /** By its path beneath the build; undefined where there is none. Waits for the build; throws unavailable where it failed. */
+  file(path: string): Promise<ConsoleFile | undefined>;
 }
 
 export interface Readiness {
@@ -33,6 +50,9 @@ export interface ApiDeps {
   readonly sandboxes: Sandboxes;
   readonly templates: Templates;
   readonly keys: Keys;
+  readonly sessions: Sessions;
+  readonly links: Links;
+  readonly pages: ConsoleFiles;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly logger: Logger;
@@ -68,8 +88,27 @@ export function nothingBehind(): ApiDeps {
     },
   });
   return {
-    ...{ sandboxes: absent, templates: absent, keys: absent, clock: absent, rng: absent, logger: absent, urls: absent },
-    config: { host: '127.0.0.1', port: 0, hostNames: [], plainHttpBeyondLoopback: false, version: '0' },
+    ...{
+      sandboxes: absent,
+      templates: absent,
+      keys: absent,
+      sessions: absent,
+      links: absent,
+      pages: absent,
+      clock: absent,
+      rng: absent,
+      logger: absent,
+      urls: absent,
+    },
+    config: {
+      host: '127.0.0.1',
+      port: 0,
+      hostNames: [],
+      plainHttpBeyondLoopback: false,
+      version: '0',
+      publicUrl: () => '',
+      embedders: [],
+    },
     readiness: () => ({ ready: false }),
   };
 }

@@ -6,13 +6,16 @@ import { describeApi, showDocs } from './describe/docs.ts';
 import { HostNames, isLoopback } from './guard/hosts.ts';
 import { ABORTED_MS_MAX, DRAIN_MS } from './limits.ts';
 import { Metrics } from './metrics.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { eventRoutes } from './routes/events.ts';
 import { execSockets } from './routes/exec-socket.ts';
 import { execRoutes } from './routes/execs.ts';
 import { fileRoutes } from './routes/files.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { linkRoutes } from './routes/links.ts';
 import { logRoutes } from './routes/logs.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { statsRoutes } from './routes/stats.ts';
 import { systemRoutes } from './routes/system.ts';
 import { templateRoutes } from './routes/templates.ts';
@@ -20,7 +23,15 @@ import { addHooks, makeServer } from './server.ts';
 import { Live } from './stream/live.ts';
 import { Sockets } from './stream/sockets.ts';
 
-export { type ApiConfig, type ApiDeps, type Readiness, type SandboxUrls, sandboxUrls } from './deps.ts';
+export {
+  type ApiConfig,
+  type ApiDeps,
+  type ConsoleFile,
+  type ConsoleFiles,
+  type Readiness,
+  type SandboxUrls,
+  sandboxUrls,
+} from './deps.ts';
 export { errorsPage } from './describe/errors-page.ts';
 
 export interface Api {
@@ -57,6 +68,9 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   templateRoutes(app, context);
   keyRoutes(app, context);
   eventRoutes(app, context);
+  linkRoutes(app, context);
+  sessionRoutes(app, context);
+  consoleRoutes(app, context);
   await showDocs(app);
 }
 

@@ -81,7 +81,11 @@ export function addHooks(app: App, context: ApiContext, hosts: HostNames): void 
     if (access === undefined || access === 'public') return;
     const { ready, detail } = deps.readiness();
     if (!ready) throw new ArcError('unavailable', detail ?? 'the server is starting');
-    request.caller = await authenticate(deps.keys, request.headers, access);
+    const { id } = (request.params ?? {}) as { id?: string };
+    request.caller = await authenticate(deps, {
+      ...{ access, method: request.method, route: request.routeOptions.url ?? '', id },
+      ...{ upgrade: false, headers: request.headers },
+    });
   });
   bodyDeadline(app, deps);
   app.addHook('onResponse', async (request, reply) => {

@@ -5,7 +5,7 @@ import type { Event, Sandbox } from '../../contract/schemas/sandbox.ts';
 import type { Exit } from '../../contract/spec.ts';
 import { formatDuration, formatSize } from '../../contract/units.ts';
 import type { ExecInfo, FileStat, LogChunk, RawStats } from '../../engines/engine.ts';
-import type { EventRecord, KeyRecord, PoolStatus, SandboxRecord, TemplateRecord } from '../service.ts';
+import type { Caller, EventRecord, KeyRecord, PoolStatus, SandboxRecord, TemplateRecord } from '../service.ts';
 import type { SandboxUrls } from './deps.ts';
 import { encodeChunk } from './stream/text.ts';
 
@@ -73,6 +73,12 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
       start: record.start,
     }),
   };
+}
+
+/** As the caller may see it: a link shows the person their sandbox, and nothing of how it is filed. */
+export function sandboxViewFor(caller: Caller, record: SandboxRecord, urls: SandboxUrls): Sandbox {
+  const view = sandboxView(record, urls);
+  return caller.link === undefined ? view : { ...view, owner: '', labels: {}, node: '' };
 }
 
 export function eventView(seq: number, event: EventRecord): Event {

@@ -128,7 +128,6 @@ test('unknown addresses are 404 and known ones with another method 405 with what
   const h = await startApi();
   await using _ = h;
   for (const path of [
-    '/',
     '/v1',
     '/v1/',
     '/v1/sandbox',

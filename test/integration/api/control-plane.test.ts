@@ -38,9 +38,13 @@ async function start() {
   let ready = false;
   const api = createApi({
     ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys },
+    ...{ sessions: plane.sessions, links: plane.links, pages: { file: async () => undefined } },
     ...{ clock: realClock, rng: realRng, logger: silentLogger },
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 80 }),
-    config: { host: '127.0.0.1', port: 0, hostNames: [], plainHttpBeyondLoopback: false, version: '0.1.0' },
+    config: {
+      ...{ host: '127.0.0.1', port: 0, hostNames: [], plainHttpBeyondLoopback: false, version: '0.1.0' },
+      ...{ publicUrl: () => 'http://127.0.0.1', embedders: [] },
+    },
     readiness: () => ({ ready }),
   });
   const { port } = await api.listen();

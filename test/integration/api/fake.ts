@@ -182,6 +182,10 @@ export class FakeSandboxes implements Sandboxes {
     return this.engine.nodes();
   }
 
+  async newestEvent(): Promise<number> {
+    return this.eventLog.length;
+  }
+
   async *events(caller: Caller, afterSeq: number | undefined, signal: AbortSignal) {
     let seen = afterSeq ?? this.eventLog.length;
     while (!signal.aborted) {
@@ -303,6 +307,11 @@ export class FakeKeys implements Keys {
     const held = this.byHash.get(createHash('sha256').update(secret).digest('hex'));
     if (held === undefined) throw new ArcError('unauthorized', 'the key is not known');
     return { owner: held.key.owner, keyId: held.key.id, scopes: held.key.scopes };
+  }
+
+  async callerOf(keyId: string): Promise<Caller | undefined> {
+    const key = [...this.byHash.values()].find((held) => held.key.id === keyId)?.key;
+    return key && { owner: key.owner, keyId, scopes: key.scopes };
   }
 
   async create(_: Caller, request: { name: string; owner: string; scopes: readonly Scope[] }) {

@@ -1,7 +1,16 @@
 import type { Clock } from '../../../src/kit/clock.ts';
 import { type Logger, silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
-import { type ApiConfig, createApi, type Readiness, sandboxUrls } from '../../../src/server/http/index.ts';
+import { LinkStore } from '../../../src/server/core/links.ts';
+import { SessionStore } from '../../../src/server/core/sessions.ts';
+import {
+  type ApiConfig,
+  type ConsoleFiles,
+  createApi,
+  type Readiness,
+  sandboxUrls,
+} from '../../../src/server/http/index.ts';
+import { MemoryStore } from '../../../src/store/memory.ts';
 import { FakeKeys, FakeSandboxes, FakeTemplates } from './fake.ts';
 
 export interface Harness extends AsyncDisposable {
@@ -30,11 +39,28 @@ export interface CallOptions {
 
 const USER = ['sandboxes:read', 'sandboxes:write', 'templates:read', 'templates:write'] as const;
 
+/** Three files, as the build would make them. */
+const fakeConsole: ConsoleFiles = {
+  async file(path) {
+    const types: Record<string, string> = {
+      'index.html': 'text/html; charset=utf-8',
+      'person.html': 'text/html; charset=utf-8',
+      'assets/app-1.js': 'text/javascript; charset=utf-8',
+    };
+    const type = types[path];
+    return type === undefined
+      ? undefined
+      : { body: Buffer.from(`the content of ${path}`), gzip: undefined, type, etag: `"${path}"` };
+  },
+};
+
 /** The API on a free port over fakes. */
 export async function startApi(options: { config?: Partial<ApiConfig>; clock?: Clock } = {}): Promise<Harness> {
   const sandboxes = new FakeSandboxes();
   const templates = new FakeTemplates();
   const keys = new FakeKeys();
+  const store = new MemoryStore();
+  const clock = options.clock ?? realClock;
   const logged: Harness['logged'] = [];
   const logger: Logger = { ...silentLogger, error: (fields, message) => void logged.push({ fields, message }) };
   const admin = keys.make('root', ['admin']);
@@ -45,7 +71,10 @@ export async function startApi(options: { config?: Partial<ApiConfig>; clock?: C
     sandboxes,
     templates,
     keys,
-    clock: options.clock ?? realClock,
+    sessions: new SessionStore({ store, clock, rng: realRng, keys }),
+    links: new LinkStore({ store, clock, rng: realRng, sandboxes }),
+    pages: fakeConsole,
+    clock,
     rng: realRng,
     logger,
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 7780 }),
@@ -55,6 +84,8 @@ export async function startApi(options: { config?: Partial<ApiConfig>; clock?: C
       hostNames: [],
       plainHttpBeyondLoopback: false,
       version: '0.1.0',
+      publicUrl: () => 'http://127.0.0.1',
+      embedders: [],
       ...options.config,
     },
     readiness: () => state.readiness,

@@ -31,7 +31,9 @@ test('every schema of the document that is referred to is there, and every opera
   for (const [path, operations] of Object.entries(document.paths)) {
     for (const [method, operation] of Object.entries(operations)) {
       assert.ok(operation.summary, `${method} ${path} has a summary`);
-      assert.equal(operation.security !== undefined, path.startsWith('/v1/'), `${method} ${path}`);
+      // Who signs in to the console has nothing to show yet but the key in the body.
+      const guarded = path.startsWith('/v1/') && path !== '/v1/session';
+      assert.equal(operation.security !== undefined, guarded, `${method} ${path}`);
     }
   }
 });

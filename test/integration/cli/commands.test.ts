@@ -58,6 +58,8 @@ test('restart, reset, extend, show, ps, stats, nodes, open, keys and templates s
   const expected: [string[], RegExp][] = [
     [['restart', id], /running \(restart\)/],
     [['reset', id], /running \(reset\)/],
+    [['link', id, '--may', 'logs', '--for', '1h'], /^http:\/\/127\.0\.0\.1\/open\/#arcl_[a-z2-7]{32}\n$/],
+    [['link', id, '--list'], /lk-[a-z2-7]{16} +logs /],
     [['extend', id, '30m'], /stops in/],
     [['show', id], /stops: +in .* because of its ttl[\s\S]*WHEN +STATE +REASON/],
     [['ps', id], /\/whoami/],

@@ -43,7 +43,8 @@ function described(schema: FastifySchema, config: FastifyContextConfig): Fastify
   const response = { ...(copy.response as Record<string, unknown>), default: nameSchemas(PROBLEM_ANSWER) };
   const content =
     streamedBody === undefined || streamedBody === 'none' ? {} : { body: BINARY, consumes: [streamedBody] };
-  const security = access === 'public' ? {} : { security: [{ key: access === 'any' ? [] : [access] }] };
+  const security =
+    access === 'public' || access === 'own' ? {} : { security: [{ key: access === 'any' ? [] : [access] }] };
   return { ...copy, ...content, ...security, response };
 }
 

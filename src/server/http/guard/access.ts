@@ -1,10 +1,10 @@
 import type { Caller, Scope } from '../../service.ts';
 
 /**
- * Who may call what. `public`: no key; `any`: any valid key; else a key with that scope, or `admin`. A route that is
+ * Who may call what. `public`: no key; `any`: any valid key; `own`: the route itself looks at the key or the cookie; else a key with that scope, or `admin`. A route that is
  * not in here can not be registered, so nothing is open by being forgotten.
  */
-export type Access = Scope | 'public' | 'any';
+export type Access = Scope | 'public' | 'any' | 'own';
 
 export const ACCESS = {
   'GET /healthz': 'public',
@@ -13,6 +13,14 @@ export const ACCESS = {
   'GET /metrics': 'public',
   'GET /openapi.json': 'public',
   'GET /docs*': 'public',
+  // The pages themselves hold nothing; what they ask for is asked with a session or a link.
+  'GET /': 'public',
+  'GET /console*': 'public',
+  'GET /open*': 'public',
+  'POST /v1/session': 'own',
+  'GET /v1/session': 'own',
+  'DELETE /v1/session': 'own',
+  'GET /v1/link': 'any',
   'GET /v1/info': 'any',
   'GET /v1/nodes': 'sandboxes:read',
   'GET /v1/events': 'sandboxes:read',
@@ -40,6 +48,9 @@ export const ACCESS = {
   'GET /v1/sandboxes/:id/files/stat': 'sandboxes:read',
   'GET /v1/sandboxes/:id/files/tar': 'sandboxes:read',
   'PUT /v1/sandboxes/:id/files/tar': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/links': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/links': 'sandboxes:write',
+  'DELETE /v1/sandboxes/:id/links/:link': 'sandboxes:write',
   'GET /v1/templates': 'templates:read',
   'POST /v1/templates': 'templates:write',
   'GET /v1/templates/:name': 'templates:read',
@@ -49,16 +60,18 @@ export const ACCESS = {
   'POST /v1/keys': 'admin',
   'DELETE /v1/keys/:id': 'admin',
 } as const satisfies Record<string, Access>;
+export type RouteName = keyof typeof ACCESS;
 
 /** @returns undefined for a route that the table does not know; HEAD goes with GET. */
 export function accessOf(method: string, url: string): Access | undefined {
   const verb = method === 'HEAD' ? 'GET' : method;
   const table: Record<string, Access> = ACCESS;
-  return table[`${verb} ${url}`] ?? (verb === 'GET' && /^\/docs(\/|$)/.test(url) ? ACCESS['GET /docs*'] : undefined);
+  const below = /^\/(docs|console|open)(\/|$)/.exec(url)?.[1];
+  return table[`${verb} ${url}`] ?? (below === undefined ? undefined : table[`${verb} /${below}*`]);
 }
 
 export function allows(caller: Caller, access: Access): boolean {
-  if (access === 'public' || access === 'any' || caller.scopes.includes('admin')) return true;
+  if (access === 'public' || access === 'any' || access === 'own' || caller.scopes.includes('admin')) return true;
   return caller.scopes.includes(access);
 }
 

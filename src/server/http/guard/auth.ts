@@ -1,25 +1,63 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { ArcError } from '../../../contract/errors.ts';
-import type { Caller, Keys } from '../../service.ts';
+import { LINK_SECRET_PREFIX } from '../../../contract/schemas/link.ts';
+import type { Caller, Keys, Links, Sessions } from '../../service.ts';
 import { KEY_CHARS_MAX } from '../limits.ts';
 import { type Access, allows } from './access.ts';
+import { requireLinkAccess } from './link-access.ts';
+import { isApart, requireOwnPage, sessionSecret } from './session.ts';
 
 /** The subprotocol a browser's WebSocket offers beside `bearer.KEY`, since it can not send headers. */
 export const SUBPROTOCOL = 'arc.v1';
 
-/** Never from the URL: addresses end up in logs, histories and `Referer`. */
-export async function authenticate(keys: Keys, headers: IncomingHttpHeaders, access: Access): Promise<Caller | null> {
-  if (access === 'public') return null;
-  const caller = await keys.authenticate(secretOf(headers));
-  if (!allows(caller, access)) throw new ArcError('forbidden', `this needs the scope ${access}`);
+export interface AuthDeps {
+  readonly keys: Keys;
+  readonly sessions: Sessions;
+  readonly links: Links;
+  readonly urls: { readonly domain: string };
+}
+
+/** What is asked for, as the table of `access.ts` names it. */
+export interface Asked {
+  readonly access: Access;
+  readonly method: string;
+  readonly route: string;
+  /** The sandbox in the path. */
+  readonly id: string | undefined;
+  readonly upgrade: boolean;
+  readonly headers: IncomingHttpHeaders;
+}
+
+/** By key, by link, or by the console's cookie. Never from the URL: addresses end up in logs, histories and `Referer`. */
+export async function authenticate(deps: AuthDeps, asked: Asked): Promise<Caller | null> {
+  if (asked.access === 'public' || asked.access === 'own') return null;
+  const caller = await callerFrom(deps, asked);
+  if (!allows(caller, asked.access)) throw new ArcError('forbidden', `this needs the scope ${asked.access}`);
+  requireLinkAccess(caller, asked.method === 'HEAD' ? 'GET' : asked.method, asked.route, asked.id);
   return caller;
 }
 
-function secretOf(headers: IncomingHttpHeaders): string {
+async function callerFrom(deps: AuthDeps, asked: Asked): Promise<Caller> {
+  const { headers } = asked;
+  const secret = secretOf(headers);
+  if (secret !== undefined) {
+    if (secret.length > KEY_CHARS_MAX) throw new ArcError('unauthorized', 'the key is not valid');
+    return await (secret.startsWith(LINK_SECRET_PREFIX) ? deps.links : deps.keys).authenticate(secret);
+  }
+  const session = sessionSecret(headers);
+  if (session === undefined || !isApart(headers.host, deps.urls.domain)) {
+    throw new ArcError('unauthorized', 'no `Authorization: Bearer KEY` was sent');
+  }
+  requireOwnPage(asked, session);
+  return (await deps.sessions.authenticate(session)).caller;
+}
+
+/** Throws unauthorized for an `Authorization` that is there and is none: a cookie does not stand in for it. */
+function secretOf(headers: IncomingHttpHeaders): string | undefined {
   const header = headers.authorization;
-  const secret = header === undefined ? fromSubprotocol(headers) : /^bearer +([!-~]+) *$/i.exec(header)?.[1];
+  if (header === undefined) return fromSubprotocol(headers);
+  const secret = /^bearer +([!-~]+) *$/i.exec(header)?.[1];
   if (secret === undefined) throw new ArcError('unauthorized', 'no `Authorization: Bearer KEY` was sent');
-  if (secret.length > KEY_CHARS_MAX) throw new ArcError('unauthorized', 'the key is not valid');
   return secret;
 }
 

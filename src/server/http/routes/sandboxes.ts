@@ -2,10 +2,10 @@ import type { FastifyReply } from 'fastify';
 import { ArcError } from '../../../contract/errors.ts';
 import { ExtendRequest } from '../../../contract/schemas/admin.ts';
 import { CreateRequest, Sandbox, SandboxList } from '../../../contract/schemas/sandbox.ts';
-import { parseDuration } from '../../../contract/units.ts';
-import type { SandboxRecord } from '../../service.ts';
+import { formatDuration, parseDuration } from '../../../contract/units.ts';
+import type { Caller, SandboxRecord } from '../../service.ts';
 import { type ApiContext, type App, answer, callerOf } from '../app.ts';
-import { sandboxView } from '../view.ts';
+import { sandboxViewFor } from '../view.ts';
 import { filterOf, IdempotencyHeaders, ListQuery, SandboxParams, WaitQuery, waitMs } from './query.ts';
 
 const tags = ['sandboxes'];
@@ -16,7 +16,6 @@ const made = {
 
 export function sandboxRoutes(app: App, context: ApiContext): void {
   const { sandboxes, urls } = context.deps;
-  const view = (record: SandboxRecord) => sandboxView(record, urls);
 
   app.get(
     '/v1/sandboxes',
@@ -34,18 +33,25 @@ export function sandboxRoutes(app: App, context: ApiContext): void {
         throw new ArcError('forbidden', 'only the scope admin may ask for another owner');
       }
       const { items, nextCursor } = await sandboxes.list(caller, filterOf(request.query));
-      return { items: items.map(view), ...(nextCursor === undefined ? {} : { nextCursor }) };
+      return {
+        items: items.map((record) => sandboxViewFor(caller, record, urls)),
+        ...(nextCursor === undefined ? {} : { nextCursor }),
+      };
     },
   );
 
   const one = { params: SandboxParams, response: { 200: answer('The sandbox', Sandbox) } };
-  app.get('/v1/sandboxes/:id', { schema: { tags, summary: 'Show a sandbox', ...one } }, async (request) =>
-    view(await sandboxes.get(callerOf(request), request.params.id)),
-  );
+  app.get('/v1/sandboxes/:id', { schema: { tags, summary: 'Show a sandbox', ...one } }, async (request) => {
+    const caller = callerOf(request);
+    return sandboxViewFor(caller, await sandboxes.get(caller, request.params.id), urls);
+  });
   app.delete(
     '/v1/sandboxes/:id',
     { schema: { tags, summary: 'Remove a sandbox and all of it', ...one } },
-    async (request) => view(await sandboxes.remove(callerOf(request), request.params.id)),
+    async (request) => {
+      const caller = callerOf(request);
+      return sandboxViewFor(caller, await sandboxes.remove(caller, request.params.id), urls);
+    },
   );
   app.post(
     '/v1/sandboxes/:id/extend',
@@ -53,7 +59,11 @@ export function sandboxRoutes(app: App, context: ApiContext): void {
     async (request) => {
       const ms = parseDuration(request.body.by);
       if (ms === undefined || ms === 0) throw new ArcError('invalid_request', 'body.by: must be a duration above 0');
-      return view(await sandboxes.extend(callerOf(request), request.params.id, ms));
+      const caller = callerOf(request);
+      if (caller.link !== undefined && ms > caller.link.extendMs) {
+        throw new ArcError('forbidden', `this link extends by at most ${formatDuration(caller.link.extendMs)} at once`);
+      }
+      return sandboxViewFor(caller, await sandboxes.extend(caller, request.params.id, ms), urls);
     },
   );
   createRoute(app, context);
@@ -84,7 +94,7 @@ function createRoute(app: App, context: ApiContext): void {
       });
       if (record.state === 'running') context.metrics.started(record.spec.isolation, clock.monotonic() - startedAt);
       reply.header('location', `/v1/sandboxes/${record.id}`).code(isPending(record) ? 202 : 201);
-      return sandboxView(record, urls);
+      return sandboxViewFor(callerOf(request), record, urls);
     },
   );
 }
@@ -97,16 +107,16 @@ function againRoutes(app: App, context: ApiContext): void {
     querystring: WaitQuery,
     response: { 200: answer('It runs', Sandbox), 202: made[202] },
   };
-  const send = (reply: FastifyReply, record: SandboxRecord) => {
+  const send = (caller: Caller, reply: FastifyReply, record: SandboxRecord) => {
     reply.code(isPending(record) ? 202 : 200);
-    return sandboxView(record, urls);
+    return sandboxViewFor(caller, record, urls);
   };
   app.post(
     '/v1/sandboxes/:id/restart',
     { schema: { ...schema, summary: 'Start its command again; its files stay' } },
     async (request, reply) => {
       const options = { waitMs: waitMs(request.query.wait), signal: context.live.signal(reply) };
-      return send(reply, await sandboxes.restart(callerOf(request), request.params.id, options));
+      return send(callerOf(request), reply, await sandboxes.restart(callerOf(request), request.params.id, options));
     },
   );
   app.post(
@@ -114,7 +124,7 @@ function againRoutes(app: App, context: ApiContext): void {
     { schema: { ...schema, summary: 'Make it fresh from its template; same id and address' } },
     async (request, reply) => {
       const options = { waitMs: waitMs(request.query.wait), signal: context.live.signal(reply) };
-      return send(reply, await sandboxes.reset(callerOf(request), request.params.id, options));
+      return send(callerOf(request), reply, await sandboxes.reset(callerOf(request), request.params.id, options));
     },
   );
 }

@@ -92,7 +92,10 @@ export class Sockets {
     if (route === undefined) throw new ArcError('not_found', 'no WebSocket is at this address');
     const readiness = deps.readiness();
     if (!readiness.ready) throw new ArcError('unavailable', readiness.detail ?? 'the server is starting');
-    const caller = await authenticate(deps.keys, request.headers, accessOf('GET', route.url) ?? 'admin');
+    const caller = await authenticate(deps, {
+      access: accessOf('GET', route.url) ?? 'admin',
+      ...{ method: 'GET', route: route.url, id: match?.[1], upgrade: true, headers: request.headers },
+    });
     if (caller === null) throw new ArcError('unauthorized', 'this needs a key');
     if (this.#server.clients.size >= SOCKETS_MAX)
       throw new ArcError('at_capacity', `${SOCKETS_MAX} WebSockets are open`);

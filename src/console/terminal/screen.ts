@@ -1,0 +1,56 @@
+import { FitAddon } from '@xterm/addon-fit';
+import { SearchAddon } from '@xterm/addon-search';
+import { WebLinksAddon } from '@xterm/addon-web-links';
+import { Terminal } from '@xterm/xterm';
+import '@xterm/xterm/css/xterm.css';
+
+/**
+ * The screen of one terminal. What a sandbox prints can draw on it and nothing else: titles are not taken, the clipboard
+ * can't be reached (OSC 52 is not handled), and links open only to the web, in a page that knows nothing of this one.
+ */
+export interface Screen {
+  readonly terminal: Terminal;
+  readonly search: SearchAddon;
+  fit(): { readonly cols: number; readonly rows: number };
+  dispose(): void;
+}
+
+const SCROLLBACK_LINES = 5_000;
+
+export function openScreen(box: HTMLElement, label: string): Screen {
+  const terminal = new Terminal({
+    cursorBlink: true,
+    fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
+    fontSize: 13,
+    lineHeight: 1.15,
+    scrollback: SCROLLBACK_LINES,
+    theme: { background: '#0d1117', foreground: '#e6edf3', cursor: '#86abff', selectionBackground: '#3a5488' },
+    linkHandler: { activate: (_, uri) => openLink(uri), allowNonHttpProtocols: false },
+    screenReaderMode: false,
+  });
+  const fitting = new FitAddon();
+  const search = new SearchAddon();
+  terminal.loadAddon(fitting);
+  terminal.loadAddon(search);
+  terminal.loadAddon(new WebLinksAddon((_, uri) => openLink(uri)));
+  // Handled by nothing, also should a later version of the terminal begin to: titles, the clipboard, notifications.
+  for (const command of [0, 1, 2, 9, 52, 777, 1337]) terminal.parser.registerOscHandler(command, () => true);
+  terminal.open(box);
+  terminal.textarea?.setAttribute('aria-label', label);
+  return {
+    terminal,
+    search,
+    fit() {
+      // While it is hidden it has no size, and keeps the one it had.
+      if (box.clientWidth > 0 && box.clientHeight > 0) fitting.fit();
+      return { cols: Math.max(2, terminal.cols), rows: Math.max(2, terminal.rows) };
+    },
+    dispose: () => terminal.dispose(),
+  };
+}
+
+function openLink(text: string): void {
+  if (!URL.canParse(text)) return;
+  const { protocol, href } = new URL(text);
+  if (protocol === 'http:' || protocol === 'https:') window.open(href, '_blank', 'noopener,noreferrer');
+}
