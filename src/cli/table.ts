@@ -18,6 +18,10 @@ export const COMMANDS: Table = {
   restart: { summary: 'start the command of a sandbox again', load: () => import('./commands/restart.ts') },
   reset: { summary: 'make a sandbox fresh; same id and address', load: () => import('./commands/reset.ts') },
   extend: { summary: 'give a sandbox more time', load: () => import('./commands/extend.ts') },
+  access: {
+    summary: 'a token and address for a sandbox that asks for one',
+    load: () => import('./commands/access.ts'),
+  },
   link: { summary: 'make a link for a person without a key', load: () => import('./commands/link.ts') },
   open: { summary: 'open the address of a sandbox', load: () => import('./commands/open.ts') },
   template: {

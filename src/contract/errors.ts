@@ -26,6 +26,11 @@ export const ERRORS = {
   body_too_large: entry(413, 'The request body is too large', 'Send less, or use the files API for content.'),
   unsupported_media_type: entry(415, 'The content type is not supported', 'Send application/json.'),
   unauthorized: entry(401, 'No valid API key was given', 'Send `Authorization: Bearer KEY`.'),
+  access_token_required: entry(
+    401,
+    'This sandbox wants a token',
+    'Open a link to it, or send the token as `Arc-Token`.',
+  ),
   forbidden: entry(403, 'This key may not do that', 'Use a key with the scope named in `detail`.'),
   unknown_host: entry(421, 'This host name is not served here', 'Use a host name the server was started with.'),
   not_found: entry(404, 'There is no such thing', 'Check the path.'),

@@ -15,6 +15,8 @@ export interface ResolvedSpec {
   /** As written: `uid[:gid]` or names; resolved on the node against the root's /etc/passwd. */
   readonly user: string;
   readonly ports: readonly number[];
+  /** Who reaches them through the edge; absent: everybody. */
+  readonly access?: AccessRule;
   readonly ready: ReadySpec;
   readonly limits: Limits;
   readonly isolation: Level;
@@ -33,6 +35,9 @@ export interface PoolSpec {
   /** `late`: the env of a create is for commands, terminals and a file, not for the program. */
   readonly env: 'command' | 'late';
 }
+
+/** `token`: who has a token or link for it. By port, ports that are not named need one. */
+export type AccessRule = 'open' | 'token' | Readonly<Record<string, 'open' | 'token'>>;
 
 export type RootRef =
   | { readonly kind: 'builtin'; readonly name: string }

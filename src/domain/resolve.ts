@@ -98,6 +98,7 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
     afterReboot: template.afterReboot ?? 'recreate',
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
+    ...(template.access === undefined ? {} : { access: template.access }),
     ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
   };
   const levels = levelsOfRoot(root);
@@ -174,6 +175,7 @@ export function resolveRequest(
     },
     isolation: chooseLevel(base, request.isolation, seen),
     network: request.network ?? base.network,
+    ...(request.access === undefined ? {} : { access: request.access }),
     ttlMs: request.ttl === undefined ? base.ttlMs : faults.duration('ttl', request.ttl, 0, BOUNDS.ttlMs),
   };
   checkFiles(request.files ?? {}, faults);

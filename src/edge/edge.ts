@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { ArcError, asArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Logger } from '../kit/logger.ts';
+import { Gate } from './access/gate.ts';
 import { Activity } from './activity.ts';
 import { answerError } from './answer.ts';
 import { Forward, type ForwardContext, type ForwardedRequest } from './forward.ts';
@@ -48,6 +49,8 @@ export interface EdgeOptions {
   readonly tls?: EdgeTls;
   /** Answers of ACME's HTTP-01 by token, for requests in the clear below `/.well-known/acme-challenge/`. */
   readonly challenges?: ReadonlyMap<string, string>;
+  /** What access tokens are made with; without it nobody gets through to sandboxes that ask for one. */
+  readonly accessKey?: Uint8Array;
   /** Somebody uses this sandbox: at most once a second for each. It must be cheap. */
   readonly onActivity?: (id: string) => void;
 }
@@ -83,6 +86,7 @@ class BuiltInEdge implements Edge, ForwardContext {
   readonly #options: EdgeOptions;
   readonly #listen: EdgeAddress;
   readonly #activity: Activity;
+  readonly #gate: Gate;
   readonly #http1: Server;
   readonly #clients: Clients;
   /** End HTTP/2 connections in order. */
@@ -98,6 +102,7 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.domain = options.domain.toLowerCase().replace(/^\.|\.$/g, '');
     this.#logger = options.logger;
     this.#activity = new Activity(options.clock, options.onActivity);
+    this.#gate = new Gate(options.accessKey, options.clock);
     this.#listen = parseListen(options.listen);
     const names = [this.#listen.host, ...(options.names ?? [])].map((name) => name.toLowerCase());
     this.#names = { domain: this.domain, names: new Set(names) };
@@ -193,7 +198,8 @@ class BuiltInEdge implements Edge, ForwardContext {
   #onRequest(request: ClientRequest, response: ClientResponse, expectsContinue: boolean): void {
     try {
       if (!isSecure(request) && this.#answerInTheClear(request, response)) return;
-      new Forward(this, this.#admit(request, response, expectsContinue)).start();
+      const admitted = this.#admit(request, response, expectsContinue, false);
+      if (admitted) new Forward(this, admitted).start();
     } catch (error) {
       this.#refuse(request, response, error);
     }
@@ -223,7 +229,8 @@ class BuiltInEdge implements Edge, ForwardContext {
       const protocol = request.headers.upgrade ?? '';
       const detach = () => response.detachSocket(socket);
       const upgrade = { socket, head, protocol, detach };
-      new Forward(this, { ...this.#admit(request as ClientRequest, response, false), upgrade }).start();
+      const admitted = this.#admit(request as ClientRequest, response, false, true);
+      if (admitted) new Forward(this, { ...admitted, upgrade }).start();
     } catch (error) {
       this.#refuse(request as ClientRequest, response, error);
     }
@@ -247,8 +254,16 @@ class BuiltInEdge implements Edge, ForwardContext {
     return true;
   }
 
-  /** Finds where a request goes; throws what the client is told where it can't go anywhere. */
-  #admit(request: ClientRequest, response: ClientResponse, expectsContinue: boolean): ForwardedRequest {
+  /**
+   * Finds where a request goes; throws what the client is told where it can't go anywhere. Undefined: it has been
+   * answered, such as with the page to sign in at.
+   */
+  #admit(
+    request: ClientRequest,
+    response: ClientResponse,
+    expectsContinue: boolean,
+    upgrade: boolean,
+  ): ForwardedRequest | undefined {
     const { limits } = this;
     if (request.rawHeaders.length > limits.requestHeaderCount * 2) {
       throw new ArcError('headers_too_large', `The request has more than ${limits.requestHeaderCount} header fields.`);
@@ -262,13 +277,18 @@ class BuiltInEdge implements Edge, ForwardContext {
     const { id } = destination.target;
     const entry = this.router.lookup(id);
     if (!entry) throw unknownSandbox(id);
+    const port = destination.target.port ?? entry.route.ports[0];
+    if (port === undefined) throw entry.pool ? noPort(id) : notServing(entry, this.clock.now());
+    // Before anything is told of the sandbox, such as its state.
+    const verdict = this.#gate.decide({ request, response, destination, route: entry.route, port, upgrade });
+    if (verdict === 'answered') return undefined;
     const { pool } = entry;
     if (!pool) throw notServing(entry, this.clock.now());
     if (pool.inFlight >= limits.requestsPerSandbox)
       throw tooMany(`The sandbox ${id} has as many requests as it takes.`);
-    const port = destination.target.port ?? entry.route.ports[0];
-    if (port === undefined) throw noPort(id);
-    return { request, response, headers, destination, entry, pool, port, expectsContinue };
+    const { path } = verdict;
+    const seen = path === destination.path ? destination : { ...destination, path };
+    return { request, response, headers, destination: seen, entry, pool, port, expectsContinue };
   }
 
   #refuse(request: ClientRequest, response: ClientResponse, error: unknown): void {

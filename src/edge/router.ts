@@ -1,3 +1,4 @@
+import type { AccessRule } from '../contract/spec.ts';
 import type { Reason, State } from '../contract/states.ts';
 
 /**
@@ -16,6 +17,8 @@ export interface Route {
   readonly address?: string;
   /** The first is what `ID.domain` reaches; any other port that the sandbox listens on is reached by `PORT-ID.domain`. */
   readonly ports: readonly number[];
+  /** Who gets through; absent: everybody. */
+  readonly access?: AccessRule;
 }
 
 export interface Router {

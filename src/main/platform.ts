@@ -1,6 +1,7 @@
 import { hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
+import { signAccess } from '../domain/access-token.ts';
 import { createEdge } from '../edge/edge.ts';
 import { createLocalEngine, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
@@ -26,6 +27,7 @@ import { builtConsole } from './console/build.ts';
 import { consoleFiles } from './console/files.ts';
 import { type CrashPoint, crashable } from './crash-at.ts';
 import { dataDirIsLocked } from './data-lock.ts';
+import { edgeKey } from './edge-key.ts';
 import { edgeSettings, urlSettings } from './edge-settings.ts';
 import { searchPath } from './host-setup.ts';
 import { version } from './version.ts';
@@ -71,9 +73,10 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const node = await localNode(config, logger, helper, images);
     await undo.add('engine', async () => await node[Symbol.asyncDispose]());
 
+    const accessKey = edgeKey(config.dataDir, rng);
     const edge = createEdge({
       ...{ domain: config.domain, clock, logger },
-      ...edgeSettings(config, logger),
+      ...{ ...edgeSettings(config, logger), accessKey },
     });
     const plane = createControlPlane({
       ...{
@@ -94,6 +97,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     let apiPort = config.api.port;
     const api = createApi({
       ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys, clock, rng, logger, urls },
+      signAccess: (claim) => signAccess(accessKey, claim),
       ...{ sessions: plane.sessions, links: plane.links, pages, config: apiConfig(config, () => apiPort) },
       readiness: () => (ready ? { ready } : { ready, detail: 'finding what already runs' }),
     });

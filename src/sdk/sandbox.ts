@@ -1,3 +1,4 @@
+import type { AccessToken, AccessTokenRequest } from '../contract/schemas/access.ts';
 import type { ExecInfoView } from '../contract/schemas/admin.ts';
 import type { ExecRequest, ExecResult, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
 import type { LinkRequest, LinkView } from '../contract/schemas/link.ts';
@@ -110,6 +111,11 @@ export class Sandbox implements AsyncDisposable {
       { join: terminal } satisfies JoinRequest,
       `${this.#path}/execs`,
     );
+  }
+
+  /** A token that lets through the edge, for sandboxes whose `access` asks for one, and a link with it. */
+  accessToken(request: AccessTokenRequest = {}): Promise<AccessToken> {
+    return this.#context.http.json<AccessToken>('POST', `${this.#path}/tokens`, { json: request });
   }
 
   /** Makes a link for the person who uses this sandbox; its `url` is given only now. */

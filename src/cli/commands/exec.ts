@@ -45,7 +45,10 @@ program: a shell). It goes on when the terminal is lost, and --join follows it a
         await (call.json ? call.out.json({ id: session.id, sandbox: session.sandbox }) : call.out.line(session.id));
         return EXIT.ok;
       }
-      return await exitCode(await attach(session, { env, out: call.out, err: call.err, interruption, input }), call.err);
+      return await exitCode(
+        await attach(session, { env, out: call.out, err: call.err, interruption, input }),
+        call.err,
+      );
     } catch (error) {
       if (interruption.signal) return signalExitCode(interruption.signal);
       return arcFailure(error, call.err, { json: call.json });

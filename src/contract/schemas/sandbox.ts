@@ -1,6 +1,6 @@
 import { type Static, Type } from 'typebox';
 import { LEVELS, REASONS, STATES } from '../states.ts';
-import { Command, DurationText, Env, Labels, LevelName, NAME_PATTERN, Network, SizeText } from './template.ts';
+import { Access, Command, DurationText, Env, Labels, LevelName, NAME_PATTERN, Network, SizeText } from './template.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -25,6 +25,8 @@ export const CreateRequest = Type.Object(
     disk: Type.Optional(SizeText),
     network: Type.Optional(Network),
     ttl: Type.Optional(DurationText),
+    /** `token`: everybody who comes through the edge needs a token. A create can not open what its template closes. */
+    access: Type.Optional(Type.Literal('token')),
     /** Small text files by absolute path, written before the answer. */
     files: Type.Optional(Files),
   },
@@ -62,6 +64,8 @@ export const Sandbox = Type.Object(
     labels: Labels,
     url: Type.Optional(Type.String()),
     urls: Type.Record(Type.String(), Type.String()),
+    /** Who reaches it through the edge; absent: everybody who knows the address. */
+    access: Type.Optional(Access),
     node: Type.String(),
     incarnation: Type.Integer(),
     memory: SizeText,

@@ -88,6 +88,17 @@ export const Pool = Type.Object(
 );
 export type Pool = Static<typeof Pool>;
 
+/** Who reaches the ports through the edge. By port, ports that are not named need a token. */
+export const Access = Type.Union([
+  Type.Literal('open'),
+  Type.Literal('token'),
+  Type.Record(
+    Type.String({ pattern: '^[1-9][0-9]{0,4}$' }),
+    Type.Union([Type.Literal('open'), Type.Literal('token')]),
+    { maxProperties: 32, ...closed },
+  ),
+]);
+
 export const Template = Type.Object(
   {
     name: Type.String({ pattern: NAME_PATTERN }),
@@ -100,6 +111,7 @@ export const Template = Type.Object(
     env: Type.Optional(Env),
     /** The first is what `ID.domain` reaches. */
     ports: Type.Optional(Type.Array(PortNumber, { maxItems: 32, uniqueItems: true })),
+    access: Type.Optional(Access),
     /** `none`: ready once its command runs. Default: its first port accepts, where it has ports. */
     ready: Type.Optional(Type.Union([Type.Literal('none'), Ready])),
     memory: Type.Optional(SizeText),

@@ -1,3 +1,4 @@
+import type { AccessClaim } from '../../domain/access-token.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Keys, Links, Sandboxes, Sessions, Templates } from '../service.ts';
@@ -57,6 +58,8 @@ export interface ApiDeps {
   readonly rng: Rng;
   readonly logger: Logger;
   readonly urls: SandboxUrls;
+  /** Makes tokens of `domain/access-token.ts` with the edge's key. */
+  readonly signAccess: (claim: AccessClaim) => string;
   readonly config: ApiConfig;
   /** Asked at each request. Until it says ready, only health, readiness, metrics and the docs are answered. */
   readonly readiness: () => Readiness;
@@ -94,6 +97,7 @@ export function nothingBehind(): ApiDeps {
       keys: absent,
       sessions: absent,
       links: absent,
+      signAccess: absent,
       pages: absent,
       clock: absent,
       rng: absent,

@@ -6,6 +6,7 @@ import { describeApi, showDocs } from './describe/docs.ts';
 import { HostNames, isLoopback } from './guard/hosts.ts';
 import { ABORTED_MS_MAX, DRAIN_MS } from './limits.ts';
 import { Metrics } from './metrics.ts';
+import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { consoleRoutes } from './routes/console.ts';
 import { eventRoutes } from './routes/events.ts';
 import { execSockets } from './routes/exec-socket.ts';
@@ -59,6 +60,7 @@ export function createApi(deps: ApiDeps): Api {
 async function addRoutes(app: App, context: ApiContext): Promise<void> {
   systemRoutes(app, context);
   sandboxRoutes(app, context);
+  accessTokenRoutes(app, context);
   execRoutes(app, context);
   execSockets(context);
   logRoutes(app, context);

@@ -61,6 +61,7 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
     })),
     ...present({
       detail: record.detail,
+      access: spec.access,
       note: record.placement?.note,
       url: reached.url,
       startedAt: record.startedAt === undefined ? undefined : rfc3339(record.startedAt),

@@ -13,6 +13,7 @@ function* asked(
     'POST /v1/sandboxes/:id/exec': { command: ['echo', 'x'] },
     'POST /v1/sandboxes/:id/extend': { by: '5m' },
     'POST /v1/sandboxes/:id/links': {},
+    'POST /v1/sandboxes/:id/tokens': {},
     'POST /v1/sandboxes/:id/execs/:exec/signal': { signal: 'SIGTERM' },
     'POST /v1/templates': { name: 'other', root: { builtin: 'whoami' } },
     'POST /v1/keys': { name: 'k', owner: 'alice', scopes: ['sandboxes:read'] },

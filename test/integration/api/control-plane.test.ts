@@ -40,6 +40,7 @@ async function start() {
     ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys },
     ...{ sessions: plane.sessions, links: plane.links, pages: { file: async () => undefined } },
     ...{ clock: realClock, rng: realRng, logger: silentLogger },
+    signAccess: ({ id, port, expiresAt }) => `${id}/${port ?? 'all'}/${expiresAt}`,
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 80 }),
     config: {
       ...{ host: '127.0.0.1', port: 0, hostNames: [], plainHttpBeyondLoopback: false, version: '0.1.0' },
@@ -151,6 +152,7 @@ test('keys keep owners apart', async () => {
     ['DELETE', ''],
     ['POST', '/restart'],
     ['POST', '/extend', { by: '1h' }],
+    ['POST', '/tokens', {}],
     ['POST', '/exec', { command: ['echo'] }],
     ['GET', '/logs'],
     ['GET', '/files?path=/'],

@@ -77,6 +77,7 @@ export async function startApi(options: { config?: Partial<ApiConfig>; clock?: C
     clock,
     rng: realRng,
     logger,
+    signAccess: ({ id, port, expiresAt }) => `${id}/${port ?? 'all'}/${expiresAt}`,
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 7780 }),
     config: {
       host: '127.0.0.1',

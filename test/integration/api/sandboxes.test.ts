@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Compile } from 'typebox/compile';
+import type { AccessToken } from '../../../src/contract/schemas/access.ts';
 import { Event, Sandbox, SandboxList } from '../../../src/contract/schemas/sandbox.ts';
 import { startApi, until } from './harness.ts';
 
@@ -193,3 +194,26 @@ function sse(response: Response): { next(): Promise<{ id: number; data: unknown 
     },
   };
 }
+
+test('an access token comes with the address it opens and when it expires; its bounds are kept', async () => {
+  const h = await startApi();
+  await using _ = h;
+  const made: unknown = await (await h.call('POST', '/v1/sandboxes', { json: { template: 'whoami' } })).json();
+  assert.ok(isSandbox.Check(made));
+  const { id } = made;
+  const token = async (json: object) => {
+    const response = await h.call('POST', `/v1/sandboxes/${id}/tokens`, { json });
+    return { status: response.status, body: (await response.json()) as AccessToken };
+  };
+  const whole = await token({});
+  assert.equal(whole.status, 200);
+  assert.equal(whole.body.url, `http://${id}.localhost:7780/?arc-token=${whole.body.token}`);
+  assert.ok(whole.body.token.startsWith(`${id}/all/`));
+  assert.match(
+    (await token({ port: 9090 })).body.url,
+    new RegExp(`^http://9090-${id}\\.localhost:7780/\\?arc-token=.*/9090/`),
+  );
+  for (const json of [{ ttl: '0' }, { ttl: '500ms' }, { ttl: '400d' }, { port: 0 }, { port: 70_000 }, { other: 1 }]) {
+    assert.equal((await token(json)).status, 400, JSON.stringify(json));
+  }
+});

@@ -61,6 +61,7 @@ test('restart, reset, extend, show, ps, stats, nodes, open, keys and templates s
     [['link', id, '--may', 'logs', '--for', '1h'], /^http:\/\/127\.0\.0\.1\/open\/#arcl_[a-z2-7]{32}\n$/],
     [['link', id, '--list'], /lk-[a-z2-7]{16} +logs /],
     [['extend', id, '30m'], /stops in/],
+    [['access', id, '--port', '9090', '--ttl', '2h'], /9090-.*\?arc-token=/],
     [['show', id], /stops: +in .* because of its ttl[\s\S]*WHEN +STATE +REASON/],
     [['ps', id], /\/whoami/],
     [['stats'], /684KiB|683\.6KiB/],

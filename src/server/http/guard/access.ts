@@ -30,6 +30,7 @@ export const ACCESS = {
   'GET /v1/sandboxes/:id': 'sandboxes:read',
   'DELETE /v1/sandboxes/:id': 'sandboxes:write',
   'POST /v1/sandboxes/:id/extend': 'sandboxes:write',
+  'POST /v1/sandboxes/:id/tokens': 'sandboxes:write',
   'POST /v1/sandboxes/:id/restart': 'sandboxes:write',
   'POST /v1/sandboxes/:id/reset': 'sandboxes:write',
   'POST /v1/sandboxes/:id/exec': 'sandboxes:write',
