@@ -32,3 +32,8 @@ export const realRng: Rng = {
   bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   float: () => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32,
 };
+
+/** Once everything has been looked at that had come in already: so that what belongs together is done together. */
+export const afterThisTurn = (call: () => void): void => {
+  setImmediate(call);
+};

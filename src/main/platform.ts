@@ -17,7 +17,7 @@ import { HOST_REGISTRY } from '../host/uids/registry.ts';
 import { realBootClock } from '../kit/boot.ts';
 import { CleanupStack } from '../kit/cleanup.ts';
 import type { Logger } from '../kit/logger.ts';
-import { realClock, realRng } from '../kit/real.ts';
+import { afterThisTurn, realClock, realRng } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
 import { createControlPlane } from '../server/core/index.ts';
 import { type ApiConfig, createApi, sandboxUrls } from '../server/http/index.ts';
@@ -62,7 +62,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const { dataDir } = config;
     let helperPid = (): number | undefined => undefined;
     const trap = <T extends object>(name: string, port: T) => crashable(name, port, crashAt, () => helperPid());
-    const store = trap('store', new SqliteStore({ path: join(dataDir, 'arc.db') }));
+    const store = trap('store', new SqliteStore({ path: join(dataDir, 'arc.db'), together: afterThisTurn }));
     await undo.add('store', () => store.close());
     const supervised = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
     helperPid = () => supervised.pid;

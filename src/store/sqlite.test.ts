@@ -5,29 +5,103 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, it } from 'node:test';
 import { ArcError, type ErrorCode } from '../contract/errors.ts';
+import { afterThisTurn } from '../kit/real.ts';
 import { storeConformance } from '../testing/conformance/store.ts';
 import { SqliteStore } from './sqlite.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'arc-store-'));
 const isCode = (code: ErrorCode) => (error: unknown) => error instanceof ArcError && error.code === code;
 
-storeConformance('SqliteStore', async () => {
-  const dir = await folder();
-  const path = join(dir, 'arc.db');
-  const stores = [new SqliteStore({ path })];
-  const first = stores[0] as SqliteStore;
-  return {
-    store: first,
-    reopen: async () => {
-      const store = new SqliteStore({ path });
-      stores.push(store);
-      return store;
-    },
-    dispose: async () => {
-      for (const store of stores) await store.close();
-      await rm(dir, { recursive: true });
-    },
-  };
+for (const [name, more] of [
+  ['SqliteStore', {}],
+  ['SqliteStore that writes commits together', { together: afterThisTurn }],
+] as const) {
+  storeConformance(name, async () => {
+    const dir = await folder();
+    const options = { path: join(dir, 'arc.db'), ...more };
+    const stores = [new SqliteStore(options)];
+    const first = stores[0] as SqliteStore;
+    return {
+      store: first,
+      reopen: async () => {
+        const store = new SqliteStore(options);
+        stores.push(store);
+        return store;
+      },
+      dispose: async () => {
+        for (const store of stores) await store.close();
+        await rm(dir, { recursive: true });
+      },
+    };
+  });
+}
+
+describe('commits that are asked for at the same moment', () => {
+  const put = (id: string, value: string, ifRevision?: number) =>
+    ({ op: 'put', kind: 'thing', id, value, ...(ifRevision === undefined ? {} : { ifRevision }) }) as const;
+
+  it('are written together, and one that is refused takes nothing of the others with it', async () => {
+    const dir = await folder();
+    let turns = 0;
+    const together = (write: () => void) => {
+      turns += 1;
+      afterThisTurn(write);
+    };
+    const store = new SqliteStore({ path: join(dir, 'arc.db'), together });
+    let told = 0;
+    store.onEvents(() => {
+      told += 1;
+    });
+    const event = { op: 'event', value: 'x' } as const;
+    const works = [
+      store.commit([put('a', '1', 0), event]),
+      store.commit([put('b', '1', 0), put('a', '2', 0), event]),
+      store.commit([put('c', '1', 0), event]),
+    ];
+    const [a, b, c] = await Promise.allSettled(works);
+    assert.equal(turns, 1);
+    assert.equal(told, 1);
+    assert.deepEqual([a?.status, b?.status, c?.status], ['fulfilled', 'rejected', 'fulfilled']);
+    assert.deepEqual(
+      (await store.list({ kind: 'thing', limit: 10 })).map(({ id }) => id),
+      ['a', 'c'],
+    );
+    assert.equal((await store.events(0, 10)).length, 2);
+    assert.deepEqual(c?.status === 'fulfilled' && c.value[0], (await store.get('thing', 'c'))?.revision);
+    await store.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('are each all or nothing on a full disk, and one that still fits is written', async () => {
+    const dir = await folder();
+    const store = new SqliteStore({ path: join(dir, 'arc.db'), maxBytes: 256 * 1024, together: afterThisTurn });
+    const sizes = [1_000, 400_000, 1_000];
+    const works = sizes.map((size, index) => store.commit([put(`t-${index}`, 'x'.repeat(size))]));
+    const results = await Promise.allSettled(works);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      ['fulfilled', 'rejected', 'fulfilled'],
+    );
+    assert.deepEqual(
+      (await store.list({ kind: 'thing', limit: 10 })).map(({ id }) => id),
+      ['t-0', 't-2'],
+    );
+    await store.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('are written before the store closes', async () => {
+    const dir = await folder();
+    const path = join(dir, 'arc.db');
+    const store = new SqliteStore({ path, together: afterThisTurn });
+    const work = store.commit([put('a', '1')]);
+    await store.close();
+    assert.equal((await work).length, 1);
+    const again = new SqliteStore({ path });
+    assert.equal(await again.count({ kind: 'thing' }), 1);
+    await again.close();
+    await rm(dir, { recursive: true });
+  });
 });
 
 describe('SqliteStore on a bad day', () => {

@@ -12,6 +12,17 @@ export interface SqliteOptions {
   readonly busyMs?: number;
   /** Bytes the database may grow to; beyond it commits throw disk_full. */
   readonly maxBytes?: number;
+  /**
+   * Calls back a moment later, `afterThisTurn` of `kit/real.ts`: commits that are asked for until then go to the disk in one
+   * write, each still all or nothing. Default: each by itself and at once.
+   */
+  readonly together?: (write: () => void) => void;
+}
+
+interface Pending {
+  readonly writes: readonly Write[];
+  readonly resolve: (revisions: readonly number[]) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 const BUSY_MS = 2_000;
@@ -33,11 +44,14 @@ export class SqliteStore implements Store {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #listeners = new Listeners();
+  readonly #together: SqliteOptions['together'];
+  #pending: Pending[] = [];
   #revision: number;
   #closed = false;
 
   constructor(options: SqliteOptions) {
     this.#db = open(options);
+    this.#together = options.together;
     this.#revision = this.#number("SELECT value FROM counters WHERE name = 'revision'");
   }
 
@@ -66,14 +80,30 @@ export class SqliteStore implements Store {
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
     checkCommit(writes);
     if (writes.length === 0) return [];
+    if (this.#closed) throw new ArcError('unavailable', 'the store is closed');
+    if (!this.#together) return this.#commitOne(writes);
+    const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
+    this.#pending.push({ writes, resolve, reject });
+    if (this.#pending.length === 1) this.#together(() => this.#flush());
+    return await promise;
+  }
+
+  #commitOne(writes: readonly Write[]): readonly number[] {
+    const revisions = this.#transaction(() => writes.map((write) => this.#apply(write)));
+    if (writes.some((write) => write.op === 'event')) this.#listeners.tell();
+    return revisions;
+  }
+
+  /** Work that throws, or that can not be written, leaves nothing. */
+  #transaction<T>(work: () => T): T {
     const before = this.#revision;
-    const revisions: number[] = [];
     try {
-      this.#run(() => {
+      return this.#run(() => {
         this.#db.exec('BEGIN IMMEDIATE');
-        for (const write of writes) revisions.push(this.#apply(write));
+        const result = work();
         this.#prepare("UPDATE counters SET value = ? WHERE name = 'revision'").run(this.#revision);
         this.#db.exec('COMMIT');
+        return result;
       });
     } catch (error) {
       this.#revision = before;
@@ -81,8 +111,47 @@ export class SqliteStore implements Store {
       if (!this.#closed && this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
-    if (writes.some((write) => write.op === 'event')) this.#listeners.tell();
-    return revisions;
+  }
+
+  /** All that is waiting, in one transaction. Where that fails as a whole each is tried by itself. */
+  #flush(): void {
+    const all = this.#pending;
+    this.#pending = [];
+    let results: readonly (() => void)[];
+    try {
+      results = all.length > 1 ? this.#transaction(() => all.map((one) => this.#within(one))) : all.map(this.#alone);
+    } catch {
+      results = all.map(this.#alone);
+    }
+    const events = all.length > 1 && all.some(({ writes }) => writes.some((write) => write.op === 'event'));
+    if (events) this.#listeners.tell();
+    for (const answer of results) answer();
+  }
+
+  readonly #alone = ({ writes, resolve, reject }: Pending): (() => void) => {
+    try {
+      const revisions = this.#commitOne(writes);
+      return () => resolve(revisions);
+    } catch (error) {
+      return () => reject(error);
+    }
+  };
+
+  /** One of several in a transaction: what it did is undone where it is refused, and the others go on. */
+  #within({ writes, resolve, reject }: Pending): () => void {
+    const before = this.#revision;
+    this.#db.exec('SAVEPOINT one');
+    try {
+      const revisions = writes.map((write) => this.#apply(write));
+      this.#db.exec('RELEASE one');
+      return () => resolve(revisions);
+    } catch (error) {
+      if (!(error instanceof ArcError && error.code === 'conflict')) throw error;
+      this.#revision = before;
+      this.#db.exec('ROLLBACK TO one');
+      this.#db.exec('RELEASE one');
+      return () => reject(error);
+    }
   }
 
   async events<T>(afterSeq: number, limit: number): Promise<readonly StoredEvent<T>[]> {
@@ -108,6 +177,7 @@ export class SqliteStore implements Store {
 
   async close(): Promise<void> {
     if (this.#closed) return;
+    this.#flush();
     this.#closed = true;
     this.#listeners.clear();
     this.#statements.clear();
