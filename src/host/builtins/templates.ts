@@ -72,6 +72,7 @@ export function builtinTemplates(): Template[] {
       memory: '16MiB',
       pids: 16,
       disk: '4MiB',
+      diskKind: 'memory',
     },
     {
       name: 'vulnerable-notes',
