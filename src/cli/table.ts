@@ -47,6 +47,10 @@ export const COMMANDS: Table = {
     },
   },
   events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
+  levels: {
+    summary: 'what each level of isolation protects from, and how to get it',
+    load: () => import('./commands/levels.ts'),
+  },
   nodes: { summary: 'the machines and the levels they give', load: () => import('./commands/nodes.ts') },
   doctor: { summary: 'check this machine', common: true, host: 'doctor' },
   dev: { summary: 'for working on Arc itself', host: 'dev' },

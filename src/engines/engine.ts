@@ -49,12 +49,23 @@ export type EngineEvent =
   /** The engine lost sight of its node and found it again: list once more. */
   | { readonly type: 'resync' };
 
+export interface LevelCost {
+  /** Beside what the program itself was given: the runtime's own. */
+  readonly memoryBytes: number;
+  /** From the order until its program ran. */
+  readonly startMs: number;
+}
+
 export interface LevelReport {
   readonly level: Level;
   readonly available: boolean;
   readonly runtime?: string;
   /** What it protects from, or why it is not to be had and what would bring it. */
   readonly note: string;
+  /** Of one that can be had: what a sandbox of it costs beside its program, measured when the level was tried. */
+  readonly cost?: LevelCost;
+  /** What can't be done with its sandboxes, each with the reason. */
+  readonly lacks?: readonly string[];
 }
 
 export interface NodeReport {

@@ -58,6 +58,8 @@ export interface RuntimeCapabilities {
 export interface Runtime {
   readonly name: string;
   readonly capabilities: RuntimeCapabilities;
+  /** For each capability that it has not: why, said to people. */
+  readonly lacks?: Readonly<Partial<Record<keyof RuntimeCapabilities, string>>>;
   /** One report for each level it can give, or why not here. Tries the real thing; cached by the caller. */
   probe(): Promise<readonly LevelReport[]>;
   /** Whatever can be made before the start. Optional work: `start` does it when it was not done. */

@@ -1,4 +1,5 @@
 import type { Info, NodeView } from '../contract/schemas/admin.ts';
+import type { LevelView } from '../contract/schemas/levels.ts';
 import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
 import type { Context } from './context.ts';
@@ -49,6 +50,11 @@ export class Client {
 
   async nodes(): Promise<readonly NodeView[]> {
     return (await this.#context.http.json<{ items: NodeView[] }>('GET', '/v1/nodes')).items;
+  }
+
+  /** Every level of isolation, weakest first: what it protects from, whether it is to be had, and how to get it. */
+  async levels(): Promise<readonly LevelView[]> {
+    return (await this.#context.http.json<{ items: LevelView[] }>('GET', '/v1/levels')).items;
   }
 
   events(options: EventOptions = {}): AsyncIterable<Event> {

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { LevelCostView } from './levels.ts';
 import { ExitView } from './sandbox.ts';
 import { DurationText, LevelName, Network, SizeText, Template } from './template.ts';
 
@@ -118,6 +119,8 @@ export const NodeView = Type.Object(
           available: Type.Boolean(),
           runtime: Type.Optional(Type.String()),
           note: Type.String(),
+          cost: Type.Optional(LevelCostView),
+          lacks: Type.Optional(Type.Array(Type.String())),
         },
         closed,
       ),

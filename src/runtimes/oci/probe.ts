@@ -1,8 +1,8 @@
 import { asArcError } from '../../contract/errors.ts';
-import type { ResolvedSpec } from '../../contract/spec.ts';
+import type { Exit, ResolvedSpec } from '../../contract/spec.ts';
 import type { LevelReport } from '../../engines/engine.ts';
 import type { Clock } from '../../kit/clock.ts';
-import type { StartOrder } from '../runtime.ts';
+import type { Handle, StartOrder } from '../runtime.ts';
 import type { Flavour } from './flavour.ts';
 import type { OciRuntime } from './runtime.ts';
 
@@ -17,8 +17,10 @@ export interface ProbeParts {
 const PROBE_MS = 20_000;
 const MIB = 1024 * 1024;
 
-/** Ends with this when everything it looked at was right. */
-const ALL_RIGHT = 42;
+/** What it becomes when everything it looked at was right. */
+const IDLE = 'sleep';
+/** ms between two looks whether it has. */
+const LOOK_MS = 5;
 const WRONG: Readonly<Record<number, string>> = {
   10: 'its program has capabilities',
   11: 'its program can gain privileges',
@@ -28,7 +30,7 @@ const WRONG: Readonly<Record<number, string>> = {
   15: 'its program can see no status of its own',
 };
 
-/** Looks from the inside at what must be so; shell built-ins only, since the root may hold nothing else. */
+/** Looks from the inside at what must be so; shell built-ins only, but for the last word. */
 function script(flavour: Flavour): string {
   const seccomp = flavour.seccomp
     ? 'NoNewPrivs:) [ "$value" = 1 ] || exit 11 ;; Seccomp:) [ "$value" = 2 ] || exit 12 ;;'
@@ -44,7 +46,7 @@ done < /proc/self/status
 for entry in /sys/fs/cgroup/*; do [ -e "$entry/tasks" ] || [ -e "$entry/cgroup.procs" ] && exit 13; done
 read -r version < /proc/version
 ${flavour.seccomp ? '' : '[ "$version" != "$HOST_VERSION" ] || exit 14'}
-exit ${ALL_RIGHT}
+exec ${IDLE} 3600
 `;
 }
 
@@ -63,16 +65,46 @@ export async function probeLevel(
   const limit = new AbortController();
   const cancel = parts.clock.after(PROBE_MS, () => limit.abort(new Error(`it took longer than ${PROBE_MS} ms`)));
   try {
+    const began = parts.clock.monotonic();
     const handle = await runtime.start(order, limit.signal);
-    const exit = await runtime.wait(handle, limit.signal);
-    if (exit.code !== ALL_RIGHT) return absent(WRONG[exit.code ?? 0] ?? `it ended with ${exit.code ?? exit.signal}`);
+    const startMs = Math.round(parts.clock.monotonic() - began);
+    const exit = await endedOrIdle(runtime, handle, parts.clock, limit.signal);
+    if (exit !== undefined) return absent(WRONG[exit.code ?? 0] ?? `it ended with ${exit.code ?? exit.signal}`);
+    const { memoryBytes } = await runtime.stats(handle);
     const note = handle.note === undefined ? flavour.protects : `${flavour.protects}; ${handle.note}`;
-    return [{ level, available: true, runtime: name, note }];
+    const lacks = Object.entries(runtime.lacks).map(([what, why]) => `${what}: ${why}`);
+    return [{ level, available: true, runtime: name, note, cost: { memoryBytes, startMs }, lacks }];
   } catch (error) {
     return absent(asArcError(error).message);
   } finally {
     cancel();
     await runtime.destroy(order).finally(() => borrowed.giveBack());
+  }
+}
+
+/** Its end, or `undefined` once everything it looked at was right: it sleeps then, and is measured. */
+async function endedOrIdle(
+  runtime: OciRuntime,
+  handle: Handle,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Exit | undefined> {
+  const done = new AbortController();
+  const ended = runtime.wait(handle, AbortSignal.any([signal, done.signal]));
+  ended.catch(() => undefined);
+  try {
+    for (;;) {
+      const idle = runtime.processes(handle).then(
+        (list) => list.some(({ command }) => command.startsWith(IDLE)),
+        () => false,
+      );
+      const first = await Promise.race([ended, idle]);
+      if (first === true) return undefined;
+      if (first !== false) return first;
+      await clock.sleep(LOOK_MS, signal);
+    }
+  } finally {
+    done.abort();
   }
 }
 

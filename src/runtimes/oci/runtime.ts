@@ -53,6 +53,7 @@ export class OciRuntime implements Runtime {
     freeze: true,
     checkpoint: false,
   };
+  readonly lacks = { checkpoint: 'a process can not be written to a file and started again from it' };
   readonly #deps: OciDeps;
   /** Each holds one of few threads while the kernel looks for memory. */
   readonly #pushing = new KeyedMutex();

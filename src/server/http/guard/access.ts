@@ -23,6 +23,7 @@ export const ACCESS = {
   'GET /v1/link': 'any',
   'GET /v1/info': 'any',
   'GET /v1/nodes': 'sandboxes:read',
+  'GET /v1/levels': 'sandboxes:read',
   'GET /v1/events': 'sandboxes:read',
   'GET /v1/stats': 'sandboxes:read',
   'POST /v1/sandboxes': 'sandboxes:write',

@@ -1,6 +1,8 @@
 import { Type } from 'typebox';
 import { ArcError } from '../../../contract/errors.ts';
 import { Info, NodeView } from '../../../contract/schemas/admin.ts';
+import { LevelView } from '../../../contract/schemas/levels.ts';
+import { levelViews } from '../../../domain/level-views.ts';
 import { type ApiContext, type App, answer, callerOf } from '../app.ts';
 import { items } from './query.ts';
 
@@ -52,6 +54,17 @@ export function systemRoutes(app: App, context: ApiContext): void {
         scopes: [...scopes],
       };
     },
+  );
+  app.get(
+    '/v1/levels',
+    {
+      schema: {
+        tags,
+        summary: 'The levels of isolation: what each protects from, and whether it is to be had here',
+        response: { 200: answer('All, weakest first', items('LevelList', LevelView)) },
+      },
+    },
+    async () => ({ items: levelViews(await sandboxes.nodes()) }),
   );
   app.get(
     '/v1/nodes',
