@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { launchArc } from '../test/e2e/lib/launch.ts';
 import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
+import { numberOf } from './lib/flags.ts';
 import { startDocker } from './peers/docker.ts';
 
 /**
@@ -15,11 +16,6 @@ const ROUNDS = numberOf('--rounds', 30);
 const LIVE = numberOf('--live', 300);
 const WARM_UP = 3;
 const ANSWER_TIMEOUT_MS = 30_000;
-
-function numberOf(flag: string, fallback: number): number {
-  const at = process.argv.indexOf(flag);
-  return at < 0 ? fallback : Number(process.argv[at + 1]);
-}
 
 await using arc = await launchArc({ octet: 211 });
 await using docker = await startDocker();

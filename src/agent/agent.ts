@@ -184,14 +184,13 @@ export class Agent {
     const touched = new Set<string>();
     this.#touched.add(touched);
     try {
-      const found = new Map<string, Holding>();
-      for (const runtime of this.#deps.runtimes) {
-        for (const one of await runtime.recover()) {
-          const holding = holdingOf(one, runtime);
-          found.set(holding.id, holding);
-        }
-      }
-      for (const orphan of await this.#orphans(found)) found.set(orphan.id, orphan);
+      // All at once, so that the helper is asked once for all of them.
+      const looks = this.#deps.runtimes.map(async (runtime) =>
+        (await runtime.recover()).map((one) => holdingOf(one, runtime)),
+      );
+      const [there, ...known] = await Promise.all([this.#there(), ...looks]);
+      const found = new Map(known.flat().map((holding) => [holding.id, holding]));
+      for (const orphan of there) if (!found.has(orphan.id)) found.set(orphan.id, orphan);
       const fresh = (id: string) => !touched.has(id) && !this.#lanes.busy(id);
       for (const holding of found.values()) if (fresh(holding.id)) this.#adopt(holding);
       for (const holding of [...this.#held.values()]) {
@@ -309,18 +308,18 @@ export class Agent {
     this.#deps.slots.give(holding.slot);
   }
 
-  /** What the helper holds or what lies in the folder, and no runtime knows. */
-  async #orphans(found: ReadonlyMap<string, Holding>): Promise<readonly Holding[]> {
+  /** What the helper holds or what lies in the folder: an orphan, where no runtime knows it. */
+  async #there(): Promise<readonly Holding[]> {
     const [entries, folders] = await Promise.all([
       this.#deps.helper.list(),
       readdir(this.#deps.sandboxesDir).catch(() => []),
     ]);
-    const orphans = new Map<string, Holding>();
+    const there = new Map<string, Holding>();
     for (const id of folders.filter((name) => SANDBOX_ID.test(name))) {
-      orphans.set(id, { id, incarnation: 1, slot: 0, phase: 'partial' });
+      there.set(id, { id, incarnation: 1, slot: 0, phase: 'partial' });
     }
-    for (const { id, incarnation, slot } of entries) orphans.set(id, { id, incarnation, slot, phase: 'partial' });
-    return [...orphans.values()].filter(({ id }) => !found.has(id));
+    for (const { id, incarnation, slot } of entries) there.set(id, { id, incarnation, slot, phase: 'partial' });
+    return [...there.values()];
   }
 
   #onConnection(up: boolean): void {

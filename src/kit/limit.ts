@@ -1,3 +1,4 @@
+import { BREATH_ITEMS, breathe } from './breathe.ts';
 import type { Clock } from './clock.ts';
 
 /** Thrown by `giveUp` when the time is over; the caller says it in its own words. */
@@ -38,15 +39,23 @@ export async function giveUp<T>(
   }
 }
 
-/** Runs `work` over all items, at most `limit` at once; errors are the work's own to handle. */
+/** Runs `work` over all items, at most `limit` at once; errors are the work's own to handle. It lets others go in between. */
 export async function eachLimited<T>(
   items: readonly T[],
   limit: number,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const rest = items.values();
+  let taken = 0;
+  let breath: Promise<void> | undefined;
   const worker = async () => {
-    for (const item of rest) await work(item);
+    for (const item of rest) {
+      await work(item);
+      taken += 1;
+      // All of them wait: one that goes on would keep everybody else out.
+      if (taken % BREATH_ITEMS === 0) breath = breathe();
+      await breath;
+    }
   };
   await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
 }

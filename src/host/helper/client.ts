@@ -1,6 +1,7 @@
 import { asArcError } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
 import type { ExecInfo, ExecStream, FileSession, Target } from '../../engines/engine.ts';
+import { breathing } from '../../kit/breathe.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import { entryOf, execOf, exitOf, targetOf } from './answers.ts';
@@ -38,6 +39,12 @@ const of = (target: Target): Field[] => [
   ['inc', target.incarnation],
 ];
 
+async function entriesOf({ items }: Answer): Promise<readonly HelperEntry[]> {
+  const entries: HelperEntry[] = [];
+  for await (const fields of breathing(items)) entries.push(entryOf(fields));
+  return entries;
+}
+
 /** NodeHelper over the helper's socket. It connects again by itself, for as long as it is not disposed of. */
 export class HelperClient implements NodeHelper {
   readonly #options: ClientOptions;
@@ -48,6 +55,7 @@ export class HelperClient implements NodeHelper {
   readonly #ends = new Turns(STARTS_AT_ONCE_MAX);
   readonly #pipes = new PipeKeeper();
   #link: HelperLink | undefined;
+  #listing: Promise<readonly HelperEntry[]> | undefined;
   #hello: Fields | undefined;
   #connecting: Promise<HelperLink> | undefined;
 
@@ -70,7 +78,12 @@ export class HelperClient implements NodeHelper {
   }
 
   async list(): Promise<readonly HelperEntry[]> {
-    return (await this.#surely(MESSAGE.list, [])).items.map(entryOf);
+    // Asked together it is answered together; the question goes out after everybody who shares it has asked.
+    this.#listing ??= Promise.resolve().then(async () => {
+      this.#listing = undefined;
+      return await entriesOf(await this.#surely(MESSAGE.list, []));
+    });
+    return await this.#listing;
   }
 
   async stop(target: Target): Promise<void> {
@@ -232,7 +245,7 @@ export class HelperClient implements NodeHelper {
     const { link, hello } = opened;
     link.onFrame = (frame) => this.#event(frame);
     await link.request(MESSAGE.subscribe, []);
-    await this.#pipes.settle((await link.request(MESSAGE.list, [])).items.map(entryOf));
+    await this.#pipes.settle(await entriesOf(await link.request(MESSAGE.list, [])));
     link.onClose = () => this.#lost(link);
     if (link.closed) throw unavailable('the node helper was lost');
     this.#link = link;

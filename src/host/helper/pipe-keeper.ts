@@ -1,6 +1,7 @@
 import { close, constants, open } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { breathing } from '../../kit/breathe.ts';
 import type { HelperEntry } from './port.ts';
 
 const openFile = promisify(open);
@@ -35,6 +36,6 @@ export class PipeKeeper {
     const running = entries.filter(({ phase }) => phase === 'running');
     const ids = new Set(running.map(({ id }) => id));
     for (const id of [...this.#held.keys()]) if (!ids.has(id)) await this.release(id);
-    for (const { id, dir } of running) this.keep(id, dir);
+    for await (const { id, dir } of breathing(running)) this.keep(id, dir);
   }
 }

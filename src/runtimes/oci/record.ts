@@ -22,6 +22,7 @@ const RECORD_BYTES_MAX = 4 * 1024 * 1024;
 /** The records of one node, kept in memory too: they don't change within an incarnation and are looked at in every sweep. */
 export class Records {
   readonly #kept = new Map<string, SandboxRecord>();
+  readonly #reading = new Map<string, Promise<SandboxRecord | undefined>>();
 
   async write(path: string, record: SandboxRecord): Promise<void> {
     const aside = `${path}.new`;
@@ -34,7 +35,10 @@ export class Records {
   async read(path: string, target: Target): Promise<SandboxRecord | undefined> {
     const kept = this.#kept.get(target.id);
     if (kept?.incarnation === target.incarnation) return kept;
-    const record = await readRecord(path);
+    // Every runtime of the node looks at all of them.
+    const reading = this.#reading.get(path) ?? readRecord(path).finally(() => this.#reading.delete(path));
+    this.#reading.set(path, reading);
+    const record = await reading;
     if (record?.id !== target.id || record.incarnation !== target.incarnation) return undefined;
     this.#kept.set(record.id, record);
     return record;

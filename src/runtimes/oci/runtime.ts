@@ -19,6 +19,7 @@ import { readPids, readUsage } from '../../host/cgroups/usage.ts';
 import { writeLimits } from '../../host/cgroups/write-limits.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
+import { eachLimited } from '../../kit/limit.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
@@ -40,6 +41,8 @@ import { type ResolvedUser, Users } from './users.ts';
 /** Others may pass through the folder (a runtime that is root of the sandbox only), nobody may list it. */
 const FOLDER_MODE = 0o711;
 const PRIVATE_MODE = 0o600;
+/** Of records, after a start of Arc. */
+const READS_AT_ONCE = 16;
 const ASK_TIMEOUT_MS = 10_000;
 
 /** One OCI program on one node. It decides what is to be done; the helper does it, the program isolates. */
@@ -128,9 +131,12 @@ export class OciRuntime implements Runtime {
   }
 
   async recover(): Promise<readonly Found[]> {
-    const entries = await this.#deps.helper.list();
-    const found = await Promise.all(entries.map((entry) => this.#recoverOne(entry)));
-    return found.filter((one) => one !== undefined);
+    const found: Found[] = [];
+    await eachLimited(await this.#deps.helper.list(), READS_AT_ONCE, async (entry) => {
+      const one = await this.#recoverOne(entry);
+      if (one !== undefined) found.push(one);
+    });
+    return found;
   }
 
   async stop(target: Target): Promise<void> {

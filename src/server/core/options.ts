@@ -50,6 +50,6 @@ export const EXPIRY_RETRY_MS = 5_000;
 /** Steps of one pass carried out at once. */
 export const PASS_PARALLEL = 8;
 /** Rows read in one go. */
-export const PAGE_ROWS = 500;
+export const PAGE_ROWS = 200;
 /** Rows forgotten in one pass. */
 export const FORGET_ROWS_MAX = 500;

@@ -14,6 +14,9 @@ import type { Retention } from './retention.ts';
 import { routeOf, type SandboxRow, type Versioned } from './row.ts';
 import type { Starter } from './starter.ts';
 
+/** What the engine holds, by id and incarnation. */
+type Things = ReadonlyMap<string, Held>;
+
 /** Steps for sandboxes that are not up any more, whatever their rows still say. */
 const LOST: readonly PlanStep['do'][] = ['exit', 'recreate', 'node-lost'];
 
@@ -124,10 +127,13 @@ export class Reclaimer {
     const held = all.filter(({ id }) => !this.#pools.holds(id));
     this.#ending.noteHeld(new Set(held.map((thing) => thing.id)));
     const plan = reconcile([...live.values()].map(factsOf), held);
+    const things = new Map(held.map((thing) => [keyOf(thing), thing]));
+    const routes = new Map((await this.#core.router.list()).map((route) => [route.id, route]));
     // What runs is reachable again before anything else is done about it.
     const steps = (wanted: (step: PlanStep) => boolean) => plan.filter(wanted);
-    const apply = (some: readonly PlanStep[]) => eachLimited(some, PASS_PARALLEL, (step) => this.#apply(step, held));
-    await apply(steps((step) => step.do === 'adopt'));
+    const apply = (some: readonly PlanStep[]) => eachLimited(some, PASS_PARALLEL, (step) => this.#apply(step, things));
+    // Nothing is done for what is as it was, so that a pass costs what has changed.
+    await apply(steps((step) => step.do === 'adopt' && (step.moved || !reached(live.get(step.id), routes))));
     await apply(steps((step) => LOST.includes(step.do)));
     // From here on every address that the store knows belongs to who has it.
     this.#starter.open();
@@ -139,7 +145,7 @@ export class Reclaimer {
     await this.#syncRoutes(live, unsure);
   }
 
-  async #apply(step: PlanStep, held: readonly Held[]): Promise<void> {
+  async #apply(step: PlanStep, held: Things): Promise<void> {
     if (this.#core.closing.aborted) return;
     if (step.do === 'finish-start') {
       this.#starter.enqueue(step.id, step.owner, { resumed: true, partial: step.partial });
@@ -175,7 +181,7 @@ export class Reclaimer {
     }
   }
 
-  async #settle(step: PlanStep, found: Versioned, held: readonly Held[]): Promise<void> {
+  async #settle(step: PlanStep, found: Versioned, held: Things): Promise<void> {
     const { row } = found;
     if (step.do === 'adopt' && isUp(row.state)) await this.#adopt(step, found, held);
     else if (step.do === 'exit' && isUp(row.state)) await this.#ending.stopped(found, step.exit);
@@ -186,9 +192,9 @@ export class Reclaimer {
     }
   }
 
-  async #adopt(step: PlanStep & { readonly do: 'adopt' }, found: Versioned, held: readonly Held[]): Promise<void> {
+  async #adopt(step: PlanStep & { readonly do: 'adopt' }, found: Versioned, held: Things): Promise<void> {
     let { row } = found;
-    const thing = held.find((one) => one.id === row.id && one.incarnation === row.incarnation);
+    const thing = held.get(keyOf(row));
     if (step.moved && thing?.phase === 'running') {
       const { placement } = thing;
       row = (await this.#core.rows.change(found, (newest) => ({ ...newest, placement }))).row;
@@ -256,6 +262,12 @@ export class Reclaimer {
       });
     }
   }
+}
+
+const keyOf = ({ id, incarnation }: { readonly id: string; readonly incarnation: number }) => `${id} ${incarnation}`;
+
+function reached(found: Versioned | undefined, routes: ReadonlyMap<string, ReturnType<typeof routeOf>>): boolean {
+  return found !== undefined && sameRoute(routes.get(found.row.id), routeOf(found.row));
 }
 
 function sameRoute(a: ReturnType<typeof routeOf> | undefined, b: ReturnType<typeof routeOf>): boolean {

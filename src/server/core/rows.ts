@@ -1,4 +1,5 @@
 import { ArcError } from '../../contract/errors.ts';
+import { breathe } from '../../kit/breathe.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { PAGE_ROWS } from './options.ts';
 import { changeEvents, putRow, SANDBOX, type SandboxRow, type Versioned } from './row.ts';
@@ -77,6 +78,7 @@ export class Rows {
       yield page.map((doc) => ({ row: doc.value, revision: doc.revision }));
       after = page.at(-1)?.id;
       if (page.length < PAGE_ROWS) return;
+      await breathe();
     }
   }
 }
