@@ -15,6 +15,8 @@ export interface ResolvedSpec {
   /** As written: `uid[:gid]` or names; resolved on the node against the root's /etc/passwd. */
   readonly user: string;
   readonly ports: readonly number[];
+  /** Ports that speak something else than HTTP: by TLS, their bytes are passed as they are. */
+  readonly tcp?: readonly number[];
   /** Who reaches them through the edge; absent: everybody. */
   readonly access?: AccessRule;
   readonly ready: ReadySpec;

@@ -123,18 +123,6 @@ describe('a request', () => {
     );
   });
 
-  it('may close what the template opens to everybody, and never open it', () => {
-    const template = { name: 'web', root: { builtin: 'shell' }, command: ['/web'], ports: [80] };
-    const root = { kind: 'builtin', name: 'shell' } as const;
-    const open = resolveTemplate(template, root);
-    assert.equal(open.access, undefined);
-    assert.equal(resolveRequest(open, { template: 'web' }).access, undefined);
-    assert.equal(resolveRequest(open, { template: 'web', access: 'token' }).access, 'token');
-    const byPort = resolveTemplate({ ...template, access: { 80: 'open' } }, root);
-    assert.deepEqual(resolveRequest(byPort, { template: 'web' }).access, { 80: 'open' });
-    assert.equal(resolveRequest(byPort, { template: 'web', access: 'token' }).access, 'token');
-  });
-
   it('may close the network and never open it', () => {
     assert.equal(request({ network: 'none' }).network, 'none');
     const closed = resolveTemplate(template(), root);
@@ -163,6 +151,17 @@ describe('a request', () => {
       }),
     );
   });
+});
+
+it('a request may close what its template opens to everybody, and never open it', () => {
+  const open = resolveTemplate(template(), root);
+  assert.equal(open.access, undefined);
+  assert.deepEqual(resolveTemplate(template({ tcp: [1337] }), root).tcp, [1337]);
+  assert.equal(resolveRequest(open, { template: 'web' }).access, undefined);
+  assert.equal(resolveRequest(open, { template: 'web', access: 'token' }).access, 'token');
+  const byPort = resolveTemplate(template({ access: { 80: 'open' } }), root);
+  assert.deepEqual(resolveRequest(byPort, { template: 'web' }).access, { 80: 'open' });
+  assert.equal(resolveRequest(byPort, { template: 'web', access: 'token' }).access, 'token');
 });
 
 it('labels of a request go over the template’s, and all together are bounded', () => {

@@ -98,6 +98,7 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
     afterReboot: template.afterReboot ?? 'recreate',
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
+    ...(template.tcp === undefined ? {} : { tcp: template.tcp }),
     ...(template.access === undefined ? {} : { access: template.access }),
     ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
   };

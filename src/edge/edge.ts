@@ -17,6 +17,7 @@ import { addressOf, type EdgeAddress, listenOn, parseListen } from './front/list
 import { createTlsFront } from './front/tls.ts';
 import { requestHeaders } from './headers.ts';
 import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
+import { RawTcp } from './raw-tcp.ts';
 import { redirectToTls } from './redirect.ts';
 import { noPort, notServing, tooMany, unknownSandbox } from './refusals.ts';
 import { type EdgeNames, resolve } from './resolve.ts';
@@ -87,6 +88,7 @@ class BuiltInEdge implements Edge, ForwardContext {
   readonly #listen: EdgeAddress;
   readonly #activity: Activity;
   readonly #gate: Gate;
+  readonly #raw: RawTcp;
   readonly #http1: Server;
   readonly #clients: Clients;
   /** End HTTP/2 connections in order. */
@@ -109,6 +111,10 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.hsts = hstsOf(this.domain, options.tls?.hstsSeconds ?? 0);
     this.router = new RouteTable(this.clock, this.#logger, this.limits);
     this.#clients = new Clients(this.limits);
+    this.#raw = new RawTcp({
+      ...{ domain: this.domain, clock: this.clock, limits: this.limits, router: this.router, gate: this.#gate },
+      touch: (id) => this.touch(id),
+    });
     this.#http1 = createHttp1Front(this.limits, {
       onRequest: (request, response, expectsContinue) => this.#onHttp1(request, response, expectsContinue),
       onUpgrade: (request, socket, head) => this.#onUpgrade(request, socket, head),
@@ -150,7 +156,7 @@ class BuiltInEdge implements Edge, ForwardContext {
       ...{ certificates: tls.certificates, limits: this.limits, logger: this.#logger },
       onHttp2: (socket) => this.#onHttp2(socket),
       onHttp1: (socket) => this.#http1.emit('connection', socket),
-      onRaw: () => false,
+      onRaw: (socket, name) => this.#raw.serve(socket, name),
     });
     server.on('connection', (socket: Socket) => this.#clients.admit(socket));
     return server;

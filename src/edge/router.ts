@@ -17,6 +17,8 @@ export interface Route {
   readonly address?: string;
   /** The first is what `ID.domain` reaches; any other port that the sandbox listens on is reached by `PORT-ID.domain`. */
   readonly ports: readonly number[];
+  /** Ports whose bytes are passed as they are, for TLS connections to `PORT-ID.domain`. */
+  readonly tcp?: readonly number[];
   /** Who gets through; absent: everybody. */
   readonly access?: AccessRule;
 }

@@ -20,6 +20,16 @@ export function tunnel({ head, client, upstream, fromClient, fromUpstream, touch
   client.write(text, 'latin1');
   if (fromUpstream.length > 0) client.write(fromUpstream);
   if (fromClient.length > 0) upstream.write(fromClient);
+  join({ client, upstream, touch, onClose });
+}
+
+/** Passes bytes both ways from now on. */
+export function join({
+  client,
+  upstream,
+  touch,
+  onClose,
+}: Pick<Tunnel, 'client' | 'upstream' | 'touch' | 'onClose'>): void {
   client.on('data', touch);
   client.on('error', () => upstream.destroy());
   upstream.on('error', () => client.destroy());

@@ -22,7 +22,6 @@ const TEST_NEEDS: readonly Need[] = [
   test('umoci', 'umoci', 'umoci'),
   test('skopeo', 'skopeo', 'skopeo'),
   test('nginx', 'nginx', 'nginx-light'),
-  test('pebble', 'pebble', 'pebble'),
   test('slowhttptest', 'slowhttptest', 'slowhttptest'),
   test('OpenSSL', 'openssl', 'openssl'),
   test('Chromium', 'chromium', 'chromium'),

@@ -111,6 +111,8 @@ export const Template = Type.Object(
     env: Type.Optional(Env),
     /** The first is what `ID.domain` reaches. */
     ports: Type.Optional(Type.Array(PortNumber, { maxItems: 32, uniqueItems: true })),
+    /** Ports that don't speak HTTP: a TLS connection to `PORT-ID.DOMAIN` is passed to them as it is. */
+    tcp: Type.Optional(Type.Array(PortNumber, { maxItems: 32, uniqueItems: true })),
     access: Type.Optional(Access),
     /** `none`: ready once its command runs. Default: its first port accepts, where it has ports. */
     ready: Type.Optional(Type.Union([Type.Literal('none'), Ready])),

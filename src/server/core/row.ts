@@ -54,6 +54,7 @@ export function routeOf(row: SandboxRow): Route {
     ...(row.detail === undefined ? {} : { detail: row.detail }),
     ...(isUp(row.state) && row.placement ? { address: row.placement.address } : {}),
     ports: row.spec.ports,
+    ...(row.spec.tcp === undefined ? {} : { tcp: row.spec.tcp }),
     ...(row.spec.access === undefined ? {} : { access: row.spec.access }),
     since: sinceOf(row),
   };

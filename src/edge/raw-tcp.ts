@@ -1,0 +1,109 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { needsToken } from '../domain/access-token.ts';
+import type { Clock } from '../kit/clock.ts';
+import type { Gate } from './access/gate.ts';
+import { parseHost } from './host.ts';
+import type { EdgeLimits } from './limits.ts';
+import type { RouteEntry, RouteTable } from './table.ts';
+import { join } from './tunnel.ts';
+
+export interface RawTcpOptions {
+  readonly domain: string;
+  readonly clock: Clock;
+  readonly limits: EdgeLimits;
+  readonly router: RouteTable;
+  readonly gate: Gate;
+  readonly touch: (id: string) => void;
+}
+
+/** Of the line with a token. */
+const LINE_BYTES = 512;
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+/**
+ * Bytes as they are, for ports that a template lists under `tcp`: a TLS connection names one as `PORT-ID.domain` (SNI).
+ * Where the sandbox asks for a token, the client's first line is that; it goes no further.
+ */
+export class RawTcp {
+  readonly #options: RawTcpOptions;
+
+  constructor(options: RawTcpOptions) {
+    this.#options = options;
+  }
+
+  /** Takes the connection, unless that name isn't served raw. */
+  serve(socket: TLSSocket, name: string): boolean {
+    const { domain, router, limits } = this.#options;
+    const kind = parseHost(name, domain, NO_NAMES);
+    if (kind.kind !== 'sandbox' || kind.target.port === undefined) return false;
+    const { id, port } = kind.target;
+    const entry = router.lookup(id);
+    if (!entry?.route.tcp?.includes(port)) return false;
+    if (!needsToken(entry.route.access, port)) {
+      this.#connect(socket, entry, port, Buffer.alloc(0));
+      return true;
+    }
+    this.#firstLine(socket, limits.requestHeadMs, (line, rest) => {
+      // What was known when the connection came may not be true any more.
+      const now = router.lookup(id);
+      if (now && this.#options.gate.opens(now.route, port, line)) this.#connect(socket, now, port, rest);
+      else socket.end('A token for this sandbox must be the first line.\n');
+    });
+    return true;
+  }
+
+  #firstLine(socket: TLSSocket, ms: number, done: (line: string, rest: Buffer) => void): void {
+    let held: Buffer = Buffer.alloc(0);
+    const cancel = this.#options.clock.after(ms, () => socket.destroy());
+    const onData = (bytes: Buffer): void => {
+      held = Buffer.concat([held, bytes]);
+      const end = held.indexOf(10);
+      if (end < 0 && held.length <= LINE_BYTES) return;
+      socket.off('data', onData);
+      socket.pause();
+      cancel();
+      const line = held
+        .subarray(0, Math.min(Math.max(end, 0), LINE_BYTES))
+        .toString('latin1')
+        .trim();
+      done(line, held.subarray(end + 1));
+    };
+    socket.on('data', onData);
+    socket.once('close', cancel);
+  }
+
+  #connect(client: TLSSocket, { route, pool }: RouteEntry, port: number, first: Buffer): void {
+    const { limits, touch } = this.#options;
+    client.pause();
+    if (!pool || pool.inFlight >= limits.requestsPerSandbox) {
+      client.end(pool ? 'The sandbox has as many connections as it takes.\n' : `The sandbox is ${route.state}.\n`);
+      return;
+    }
+    pool.inFlight += 1;
+    touch(route.id);
+    const over = () => {
+      pool.inFlight -= 1;
+      touch(route.id);
+    };
+    let dialling = true;
+    const cancel = pool.dial(port, (_failure, connection) => {
+      dialling = false;
+      client.off('close', gone);
+      if (!connection) {
+        over();
+        client.end('Nothing listens on that port of the sandbox.\n');
+        return;
+      }
+      const upstream: Socket = connection.detach();
+      if (first.length > 0) upstream.write(first);
+      join({ client, upstream, touch: () => touch(route.id), onClose: over });
+    });
+    const gone = () => {
+      if (!dialling) return;
+      cancel();
+      over();
+    };
+    client.once('close', gone);
+  }
+}
