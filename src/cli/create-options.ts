@@ -1,7 +1,7 @@
 import type { CreateRequest } from '../contract/schemas/sandbox.ts';
 import { LEVELS } from '../contract/states.ts';
 import { number, pairs, whole } from './args.ts';
-import type { Args, OptionSpecs } from './command.ts';
+import { type Args, type OptionSpecs, UsageError } from './command.ts';
 import type { CliEnv } from './env.ts';
 
 /** What `create` and `run` can say about a new sandbox. */
@@ -26,6 +26,11 @@ export const CREATE_OPTIONS: OptionSpecs = {
   disk: { type: 'string', value: 'SIZE', about: 'most bytes it may write, such as 256MiB' },
   network: { type: 'string', value: 'NETWORK', about: 'none or public', choices: ['none', 'public'] },
   ttl: { type: 'string', value: 'DURATION', about: 'time to live, such as 30m' },
+  idle: {
+    type: 'string',
+    value: 'TIME[:THEN]',
+    about: 'frozen, stopped or removed when nobody uses it for so long, such as 15m:frozen; none: never',
+  },
 };
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -42,9 +47,24 @@ export function createRequest(template: string, args: Args, env: Pick<CliEnv, 'e
     const value = args.text(name);
     if (value !== undefined) Object.assign(request, { [name]: value });
   }
+  const idle = args.text('idle');
+  if (idle !== undefined) request.idle = idleOf(idle);
   const variables = environmentOf(args, env);
   if (Object.keys(variables).length > 0) request.env = variables;
   return request;
+}
+
+/** `15m` or `15m:frozen`, or `none`. What is wrong with a duration is said by the server, which knows its bounds. */
+function idleOf(text: string): NonNullable<CreateRequest['idle']> {
+  if (text === 'none') return 'none';
+  const [hard = '', end, ...more] = text.split(':');
+  if (end === undefined) return { hard };
+  if (more.length > 0 || (end !== 'frozen' && end !== 'stopped' && end !== 'removed')) {
+    throw new UsageError(
+      `--idle ${text}: DURATION, DURATION:frozen, DURATION:stopped, DURATION:removed or none is wanted`,
+    );
+  }
+  return { hard, then: end };
 }
 
 export function environmentOf(args: Args, env: Pick<CliEnv, 'environment'>): Record<string, string> {

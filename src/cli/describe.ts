@@ -5,10 +5,6 @@ import { textFields, textTable } from './text-table.ts';
 
 /** One sandbox for people: what it is, when and why it will stop, and how it came here. */
 export function describe(one: Sandbox, now: number): string {
-  const stops =
-    one.expiresAt === undefined
-      ? undefined
-      : `in ${until(one.expiresAt, now)} (${one.expiresAt}), because of its ${one.expiresReason ?? 'ttl'}`;
   const fields: [string, string | undefined][] = [
     ['id', one.id],
     ['state', stateText(one)],
@@ -19,7 +15,8 @@ export function describe(one: Sandbox, now: number): string {
     ...Object.entries(one.urls)
       .filter(([, url]) => url !== one.url)
       .map(([port, url]): [string, string] => [`port ${port}`, url]),
-    ['stops', stops ?? 'only when it is removed'],
+    ['stops', stopsText(one, now)],
+    ['time to live', one.stops?.why === 'ttl' ? undefined : one.expiresAt && `until ${one.expiresAt}`],
     ['exit', one.exit && exitText(one.exit)],
     ['limits', `memory ${one.memory}, cpus ${one.cpus}, disk ${one.disk}, network ${one.network}`],
     ['labels', labelsText(one.labels) || undefined],
@@ -33,9 +30,17 @@ export function describe(one: Sandbox, now: number): string {
   return `${textFields(fields)}\n${textTable(['WHEN', 'STATE', 'REASON', 'DETAIL'], rows)}`;
 }
 
+/** When it stops, why, and what becomes of it then. */
+export function stopsText({ stops }: Sandbox, now: number): string {
+  if (stops === undefined) return 'only when it is removed';
+  const why = stops.why === 'ttl' ? 'because of its ttl' : 'unless somebody uses it';
+  return `in ${until(stops.at, now)} (${stops.at}), ${why}; then it is ${stops.then}`;
+}
+
 /** One line after something was done to it. */
 export function briefly(one: Sandbox, now: number): string {
-  const stops = one.expiresAt === undefined ? '' : `  stops in ${until(one.expiresAt, now)}`;
+  const at = one.stops?.at ?? one.expiresAt;
+  const stops = at === undefined ? '' : `  stops in ${until(at, now)}`;
   return clean(`${one.id}  ${stateText(one)}${one.url ? `  ${one.url}` : ''}${stops}`);
 }
 

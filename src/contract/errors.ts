@@ -48,6 +48,7 @@ export const ERRORS = {
   idempotency_conflict: entry(409, 'This idempotency key was used for another request', 'Use a new key.'),
   conflict: entry(409, 'The sandbox changed meanwhile', 'Read it again and retry.', true),
   wrong_state: entry(409, 'The sandbox is not in a state for that', 'See its `state` and `reason`.'),
+  life_too_long: entry(409, 'It can not live longer than that', 'Its template sets the limit; create a new one.'),
   cursor_invalid: entry(400, 'The cursor is not valid', 'Start again without a cursor.'),
   method_not_allowed: entry(405, 'That method is not possible here', 'Use one of the methods in `Allow`.'),
   url_too_long: entry(414, 'The address is too long', 'Send less in the path and query.'),

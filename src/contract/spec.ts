@@ -29,6 +29,9 @@ export interface ResolvedSpec {
   readonly logBytes: number;
   /** Warm sandboxes that are kept of its template; of no meaning to one that runs. */
   readonly pool?: PoolSpec;
+  /** Absent: being idle never stops it. */
+  readonly idle?: IdleSpec;
+  readonly ttlPolicy?: TtlPolicy;
 }
 
 export interface PoolSpec {
@@ -40,6 +43,24 @@ export interface PoolSpec {
 
 /** `token`: who has a token or link for it. By port, ports that are not named need one. */
 export type AccessRule = 'open' | 'token' | Readonly<Record<string, 'open' | 'token'>>;
+
+export interface IdleSpec {
+  readonly softMs?: number;
+  readonly hardMs: number;
+  readonly then: 'frozen' | 'stopped' | 'removed';
+  /** More quiet time after which a frozen one is stopped. */
+  readonly stopMs?: number;
+  /** A stopped one keeps its writable layer. */
+  readonly keep: boolean;
+  /** Using at least so many processors counts as use. */
+  readonly cpus?: number;
+}
+
+export interface TtlPolicy {
+  readonly warningMs?: number;
+  readonly graceMs?: number;
+  readonly maxMs?: number;
+}
 
 export type RootRef =
   | { readonly kind: 'builtin'; readonly name: string }

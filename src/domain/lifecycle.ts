@@ -3,13 +3,15 @@ import type { Reason, State } from '../contract/states.ts';
 
 /**
  * The one table of a sandbox's life. Beyond the picture in DESIGN.md it has the way back to `queued`: a restart, a
- * reset or a lost node is written as intent first, with the next incarnation, and waits for its turn like a create.
+ * reset, a wake from `stopped` or a lost node is written as intent first, with the next incarnation, and waits for its
+ * turn like a create. A wake that can't be finished now goes back to `stopped`, from where the next request tries again.
+ * `warned` follows itself when another limit is nearer than the one it was warned of.
  */
 export const TRANSITIONS: Readonly<Record<State, readonly State[]>> = {
-  queued: ['starting', 'failed', 'removed'],
-  starting: ['running', 'failed', 'removed'],
+  queued: ['starting', 'stopped', 'failed', 'removed'],
+  starting: ['running', 'stopped', 'failed', 'removed'],
   running: ['warned', 'frozen', 'stopped', 'queued', 'failed', 'removed'],
-  warned: ['running', 'frozen', 'stopped', 'queued', 'failed', 'removed'],
+  warned: ['running', 'warned', 'frozen', 'stopped', 'queued', 'failed', 'removed'],
   frozen: ['running', 'stopped', 'queued', 'failed', 'removed'],
   stopped: ['queued', 'failed', 'removed'],
   failed: ['queued', 'removed'],

@@ -29,7 +29,13 @@ export interface PlacementFacts {
 }
 
 export type HeldFacts =
-  | { readonly id: string; readonly incarnation: number; readonly phase: 'running'; readonly placement: PlacementFacts }
+  | {
+      readonly id: string;
+      readonly incarnation: number;
+      readonly phase: 'running';
+      readonly placement: PlacementFacts;
+      readonly frozen?: true;
+    }
   | { readonly id: string; readonly incarnation: number; readonly phase: 'exited'; readonly exit: Exit }
   | { readonly id: string; readonly incarnation: number; readonly phase: 'partial' };
 
@@ -41,6 +47,8 @@ interface Step {
 export type PlanStep = Step &
   (
     | { readonly do: 'adopt'; readonly placement: PlacementFacts; readonly moved: boolean }
+    /** Half-parked, or half-woken. */
+    | { readonly do: 'freeze' | 'thaw' }
     /** It ended while nobody looked. */
     | { readonly do: 'exit'; readonly exit: Exit }
     /** It was up and nothing of it runs any more. */
@@ -61,7 +69,7 @@ export function reconcile(rows: readonly RowFacts[], held: readonly HeldFacts[])
     known.add(row.id);
     const things = byId.get(row.id) ?? [];
     const current = things.find((thing) => thing.incarnation === row.incarnation);
-    if (isUp(row.state)) plan.push(upStep(row, current));
+    if (isUp(row.state)) plan.push(...upSteps(row, current));
     else if (isPending(row.state)) pending.push(row);
     else plan.push(...restSteps(row, things));
   }
@@ -94,14 +102,17 @@ function inTurn(pending: readonly RowFacts[], rows: readonly RowFacts[]): readon
   );
 }
 
-function upStep(row: RowFacts, current: HeldFacts | undefined): PlanStep {
+function upSteps(row: RowFacts, current: HeldFacts | undefined): readonly PlanStep[] {
   const step = { id: row.id, incarnation: row.incarnation };
   if (current?.phase === 'running') {
     const moved = row.placement?.address !== current.placement.address || row.placement.node !== current.placement.node;
-    return { ...step, do: 'adopt', placement: current.placement, moved };
+    const adopt: PlanStep = { ...step, do: 'adopt', placement: current.placement, moved };
+    const frozen = current.frozen === true;
+    if (frozen === (row.state === 'frozen')) return [adopt];
+    return [adopt, { ...step, do: frozen ? 'thaw' : 'freeze' }];
   }
-  if (current?.phase === 'exited') return { ...step, do: 'exit', exit: current.exit };
-  return { ...step, do: row.afterReboot === 'recreate' ? 'recreate' : 'node-lost' };
+  if (current?.phase === 'exited') return [{ ...step, do: 'exit', exit: current.exit }];
+  return [{ ...step, do: row.afterReboot === 'recreate' ? 'recreate' : 'node-lost' }];
 }
 
 function pendingStep(row: RowFacts, current: HeldFacts | undefined): PlanStep {

@@ -1,7 +1,7 @@
 import { ArcError } from '../contract/errors.ts';
 import type { CreateRequest } from '../contract/schemas/sandbox.ts';
-import type { ImageDefaults, Pool, Template } from '../contract/schemas/template.ts';
-import type { Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef } from '../contract/spec.ts';
+import type { Idle, ImageDefaults, Pool, Template } from '../contract/schemas/template.ts';
+import type { IdleSpec, Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef, TtlPolicy } from '../contract/spec.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
 import { chooseLevel, type LevelSeen, levelsOfRoot } from './choose-level.ts';
 
@@ -31,6 +31,9 @@ export const BOUNDS = {
   logBytes: { min: 64 * 1024, max: 1024 ** 3 },
   ttlMs: { min: 1_000, max: 366 * 86_400_000 },
   readyTimeoutMs: { min: 1, max: 3_600_000 },
+  /** Below the least, the time between two looks at what is used would be longer than the limit. */
+  idleMs: { min: 2_000, max: 366 * 86_400_000 },
+  ttlGraceMs: { min: 0, max: 366 * 86_400_000 },
   labels: 32,
   env: 256,
   /** Of all small files that come with a create. */
@@ -101,6 +104,7 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     ...(template.tcp === undefined ? {} : { tcp: template.tcp }),
     ...(template.access === undefined ? {} : { access: template.access }),
     ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
+    ...resolveLife(template, faults),
   };
   const levels = levelsOfRoot(root);
   if (!levels.includes(spec.isolation)) faults.add(`isolation: this root runs at ${levels.join(', ')} only`);
@@ -112,6 +116,52 @@ function resolvePool(pool: Pool, faults: Faults): PoolSpec {
   const { min, max = min, env = 'command' } = pool;
   if (max < min) faults.add(`pool.max: ${max} is less than pool.min, ${min}`);
   return { min, max, env };
+}
+
+function resolveLife(template: Template, faults: Faults): Pick<ResolvedSpec, 'idle' | 'ttlPolicy'> {
+  const optional = (field: 'ttlWarning' | 'ttlGrace' | 'ttlMax', bounds: { min: number; max: number }) =>
+    template[field] === undefined ? undefined : faults.duration(field, template[field], 0, bounds);
+  const warningMs = optional('ttlWarning', BOUNDS.ttlMs);
+  const graceMs = optional('ttlGrace', BOUNDS.ttlGraceMs);
+  const maxMs = optional('ttlMax', BOUNDS.ttlMs);
+  if (template.ttl === undefined && (warningMs ?? graceMs) !== undefined && maxMs === undefined) {
+    faults.add('ttlWarning and ttlGrace: there is no `ttl` that they belong to');
+  }
+  const ttlPolicy: TtlPolicy = {
+    ...(warningMs === undefined ? {} : { warningMs }),
+    ...(graceMs ? { graceMs } : {}),
+    ...(maxMs === undefined ? {} : { maxMs }),
+  };
+  return {
+    ...(template.idle === undefined ? {} : { idle: resolveIdle(template.idle, faults) }),
+    ...(Object.keys(ttlPolicy).length === 0 ? {} : { ttlPolicy }),
+  };
+}
+
+function resolveIdle(idle: Idle, faults: Faults): IdleSpec {
+  const hardMs = faults.duration('idle.hard', idle.hard, 0, BOUNDS.idleMs);
+  const softMs = idle.soft === undefined ? undefined : faults.duration('idle.soft', idle.soft, 0, BOUNDS.ttlMs);
+  const stopMs = idle.stop === undefined ? undefined : faults.duration('idle.stop', idle.stop, 0, BOUNDS.ttlMs);
+  const end = idle.then ?? 'stopped';
+  if (softMs !== undefined && softMs >= hardMs) faults.add('idle.soft: must be less than `idle.hard`');
+  if (stopMs !== undefined && end !== 'frozen') faults.add('idle.stop: only with `then: frozen`');
+  if (idle.keep && end !== 'stopped' && stopMs === undefined) faults.add('idle.keep: it is never stopped');
+  return {
+    hardMs,
+    then: end,
+    keep: idle.keep ?? false,
+    ...(softMs === undefined ? {} : { softMs }),
+    ...(stopMs === undefined ? {} : { stopMs }),
+    ...(idle.cpu === undefined ? {} : { cpus: idle.cpu }),
+  };
+}
+
+/** The time to live is never longer than the template allows. */
+function resolveTtl(base: ResolvedSpec, request: CreateRequest, faults: Faults): number | null {
+  const most = base.ttlPolicy?.maxMs;
+  if (request.ttl === undefined) return base.ttlMs === null ? (most ?? null) : Math.min(base.ttlMs, most ?? base.ttlMs);
+  const bounds = { ...BOUNDS.ttlMs, ...(most === undefined ? {} : { max: most }) };
+  return faults.duration('ttl', request.ttl, 0, bounds);
 }
 
 function resolveLimits(template: Template, faults: Faults): Limits {
@@ -163,8 +213,12 @@ export function resolveRequest(
     faults.add(`network: template ${base.template} allows no outbound traffic; a create can not ask for more`);
   }
   const { limits } = base;
+  const { idle: usual, ...rest } = base;
+  const idle =
+    request.idle === undefined ? usual : request.idle === 'none' ? undefined : resolveIdle(request.idle, faults);
   const spec: ResolvedSpec = {
-    ...base,
+    ...rest,
+    ...(idle === undefined ? {} : { idle }),
     command,
     env,
     limits: {
@@ -177,7 +231,7 @@ export function resolveRequest(
     isolation: chooseLevel(base, request.isolation, seen),
     network: request.network ?? base.network,
     ...(request.access === undefined ? {} : { access: request.access }),
-    ttlMs: request.ttl === undefined ? base.ttlMs : faults.duration('ttl', request.ttl, 0, BOUNDS.ttlMs),
+    ttlMs: resolveTtl(base, request, faults),
   };
   checkFiles(request.files ?? {}, faults);
   faults.throwIfAny('invalid_request');

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { ArcError, asArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Logger } from '../kit/logger.ts';
+import type { Waker } from '../server/service.ts';
 import { Gate } from './access/gate.ts';
 import { Activity } from './activity.ts';
 import { answerError } from './answer.ts';
@@ -16,10 +17,11 @@ import { serveHttp2 } from './front/h2.ts';
 import { addressOf, type EdgeAddress, listenOn, parseListen } from './front/listen.ts';
 import { createTlsFront } from './front/tls.ts';
 import { requestHeaders } from './headers.ts';
+import { Asleep, HeldRequests } from './held.ts';
 import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
 import { RawTcp } from './raw-tcp.ts';
 import { redirectToTls } from './redirect.ts';
-import { noPort, notServing, tooMany, unknownSandbox } from './refusals.ts';
+import { noPort, notServing, stillAsleep, tooMany, unknownSandbox } from './refusals.ts';
 import { type EdgeNames, resolve } from './resolve.ts';
 import type { Router } from './router.ts';
 import { RouteTable } from './table.ts';
@@ -54,6 +56,8 @@ export interface EdgeOptions {
   readonly accessKey?: Uint8Array;
   /** Somebody uses this sandbox: at most once a second for each. It must be cheap. */
   readonly onActivity?: (id: string) => void;
+  /** Wakes sandboxes whose routes say so, while their requests are held. Default: they are told that it sleeps. */
+  readonly waker?: Waker;
 }
 
 export interface Edge {
@@ -62,6 +66,10 @@ export interface Edge {
   listen(): Promise<void>;
   /** Takes no more connections, gives requests under way a bounded time, then cuts what is left. */
   close(): Promise<void>;
+  /** Requests and tunnels that are open to a sandbox now. */
+  connections(id: string): number;
+  /** Requests that wait for their sandboxes to wake up. */
+  readonly held: number;
   /** Where it listens. Throws before `listen`. */
   readonly address: EdgeAddress;
   /** Where it listens for TLS. Throws where it doesn't. */
@@ -71,6 +79,8 @@ export interface Edge {
 /** Between two looks whether connections are idle, while closing. */
 const DRAIN_POLL_MS = 20;
 const CHALLENGE = /^\/\.well-known\/acme-challenge\/([A-Za-z0-9_-]{1,256})$/;
+/** How often one request is held again, because its sandbox went to sleep before it got there. */
+const HELD_TIMES_MAX = 3;
 
 export function createEdge(options: EdgeOptions): Edge {
   return new BuiltInEdge(options);
@@ -94,6 +104,7 @@ class BuiltInEdge implements Edge, ForwardContext {
   /** End HTTP/2 connections in order. */
   readonly #sessions = new Set<() => void>();
   #tls: NetServer | undefined;
+  readonly #held: HeldRequests | undefined;
   #draining = false;
   #closing: Promise<void> | undefined;
 
@@ -110,6 +121,7 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.#names = { domain: this.domain, names: new Set(names) };
     this.hsts = hstsOf(this.domain, options.tls?.hstsSeconds ?? 0);
     this.router = new RouteTable(this.clock, this.#logger, this.limits);
+    this.#held = options.waker && new HeldRequests(options.waker, this.clock, this.limits);
     this.#clients = new Clients(this.limits);
     this.#raw = new RawTcp({
       ...{ domain: this.domain, clock: this.clock, limits: this.limits, router: this.router, gate: this.#gate },
@@ -123,6 +135,14 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.#http1.on('connection', (socket: Socket) => {
       if (!(socket as TLSSocket).encrypted) this.#clients.admit(socket);
     });
+  }
+
+  get held(): number {
+    return this.#held?.waiting ?? 0;
+  }
+
+  connections(id: string): number {
+    return this.router.lookup(id)?.pool?.inFlight ?? 0;
   }
 
   get draining(): boolean {
@@ -202,12 +222,32 @@ class BuiltInEdge implements Edge, ForwardContext {
   }
 
   #onRequest(request: ClientRequest, response: ClientResponse, expectsContinue: boolean): void {
+    this.#serve(request, response, () => {
+      const admitted = this.#admit(request, response, expectsContinue, false);
+      return admitted && new Forward(this, admitted);
+    });
+  }
+
+  /**
+   * @param forward gives nothing where the request is answered already
+   * @param times that it has been held already
+   */
+  #serve(request: ClientRequest, response: ClientResponse, forward: () => Forward | undefined, times = 0): void {
     try {
       if (!isSecure(request) && this.#answerInTheClear(request, response)) return;
-      const admitted = this.#admit(request, response, expectsContinue, false);
-      if (admitted) new Forward(this, admitted).start();
+      forward()?.start();
     } catch (error) {
-      this.#refuse(request, response, error);
+      const held = error instanceof Asleep ? this.#held : undefined;
+      if (!(error instanceof Asleep) || !held) this.#refuse(request, response, error);
+      else if (times >= HELD_TIMES_MAX) this.#refuse(request, response, stillAsleep(error.id));
+      else {
+        held
+          .wait(error.id, (leave) => response.on('close', leave))
+          .then((outcome) => {
+            if (outcome === 'awake' && !response.destroyed) this.#serve(request, response, forward, times + 1);
+          })
+          .catch((reason) => this.#refuse(request, response, reason));
+      }
     }
   }
 
@@ -230,16 +270,13 @@ class BuiltInEdge implements Edge, ForwardContext {
       socket.destroySoon();
       response.emit('close');
     });
-    try {
-      if (!isSecure(request as ClientRequest) && this.#answerInTheClear(request as ClientRequest, response)) return;
-      const protocol = request.headers.upgrade ?? '';
-      const detach = () => response.detachSocket(socket);
-      const upgrade = { socket, head, protocol, detach };
-      const admitted = this.#admit(request as ClientRequest, response, false, true);
-      if (admitted) new Forward(this, { ...admitted, upgrade }).start();
-    } catch (error) {
-      this.#refuse(request as ClientRequest, response, error);
-    }
+    const detach = () => response.detachSocket(socket);
+    const upgrade = { socket, head, protocol: request.headers.upgrade ?? '', detach };
+    const asked = request as ClientRequest;
+    this.#serve(asked, response, () => {
+      const admitted = this.#admit(asked, response, false, true);
+      return admitted && new Forward(this, { ...admitted, upgrade });
+    });
   }
 
   /** What is for the edge itself where a client came without TLS: a challenge, or the way to TLS. */
@@ -288,8 +325,9 @@ class BuiltInEdge implements Edge, ForwardContext {
     // Before anything is told of the sandbox, such as its state.
     const verdict = this.#gate.decide({ request, response, destination, route: entry.route, port, upgrade });
     if (verdict === 'answered') return undefined;
+    if (entry.route.wakes && this.#held) throw new Asleep(id);
     const { pool } = entry;
-    if (!pool) throw notServing(entry, this.clock.now());
+    if (!pool || entry.route.state === 'frozen') throw notServing(entry, this.clock.now());
     if (pool.inFlight >= limits.requestsPerSandbox)
       throw tooMany(`The sandbox ${id} has as many requests as it takes.`);
     const { path } = verdict;

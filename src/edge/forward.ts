@@ -152,6 +152,7 @@ export class Forward implements Exchange {
     const connection = this.#connection;
     if (!connection) return;
     this.#bodyMoved = true;
+    this.#context.touch(this.#call.entry.route.id);
     const more = this.#call.headers.bodyLength < 0 ? connection.writeChunk(bytes) : connection.writeBytes(bytes);
     if (!more) {
       this.#call.request.pause();
@@ -199,6 +200,7 @@ export class Forward implements Exchange {
 
   onHead(head: ResponseHead): void {
     const { request, response } = this.#call;
+    this.#context.touch(this.#call.entry.route.id);
     this.#cancelContinue?.();
     this.#headSent = true;
     this.#endsByClose = request.httpVersionMinor === 0 && head.length < 0;
@@ -214,6 +216,7 @@ export class Forward implements Exchange {
   }
 
   onBody(bytes: Buffer): void {
+    this.#context.touch(this.#call.entry.route.id);
     if (this.#pending) this.#write(this.#pending);
     this.#pending = bytes;
   }
@@ -276,9 +279,9 @@ export class Forward implements Exchange {
       fromClient: upgrade.head,
       fromUpstream: rest,
       touch: () => this.#context.touch(id),
+      // An end is no use: a connection that said nothing must not keep or wake its sandbox by going.
       onClose: () => {
         pool.inFlight -= 1;
-        this.#context.touch(id);
       },
     });
   }
@@ -340,7 +343,6 @@ export class Forward implements Exchange {
     this.#connection?.discard();
     this.#connection = undefined;
     this.#call.pool.inFlight -= 1;
-    this.#context.touch(this.#call.entry.route.id);
   };
 }
 

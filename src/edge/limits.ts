@@ -43,6 +43,10 @@ export interface EdgeLimits {
   readonly sweepMs: number;
   /** For requests under way when the edge is closed. Streams and tunnels may never end, so it is short. */
   readonly drainMs: number;
+  /** Requests that wait for sleeping sandboxes to wake: for one, for all, and for how long each. */
+  readonly heldPerSandbox: number;
+  readonly heldInAll: number;
+  readonly heldMs: number;
   /** Removed sandboxes that the edge still answers 410 for; the oldest are forgotten first. */
   readonly goneRoutes: number;
 }
@@ -70,5 +74,8 @@ export const EDGE_LIMITS: EdgeLimits = {
   continueMs: 1_000,
   sweepMs: 1_000,
   drainMs: 2_000,
+  heldPerSandbox: 2_000,
+  heldInAll: 6_000,
+  heldMs: 45_000,
   goneRoutes: 20_000,
 };

@@ -27,6 +27,12 @@ export function notServing({ route, since }: RouteEntry, now: number): ArcError 
   }
 }
 
+export function stillAsleep(id: string): ArcError {
+  return new ArcError('starting', `The sandbox ${id} goes to sleep as often as it is woken.`, {
+    extra: { sandbox: id },
+  });
+}
+
 export function noPort(id: string): ArcError {
   return new ArcError('port_closed', `The template of ${id} names no port.`, {
     hint: `Name one in the host: PORT-${id}.`,

@@ -15,6 +15,8 @@ export interface Route {
   readonly since?: number;
   /** IPv4 address to connect to; absent unless it runs. */
   readonly address?: string;
+  /** Requests are held, and it is woken for them; its connections stay as long as it has an address. */
+  readonly wakes?: boolean;
   /** The first is what `ID.domain` reaches; any other port that the sandbox listens on is reached by `PORT-ID.domain`. */
   readonly ports: readonly number[];
   /** Ports whose bytes are passed as they are, for TLS connections to `PORT-ID.domain`. */

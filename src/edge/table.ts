@@ -7,8 +7,8 @@ import type { EdgeLimits } from './limits.ts';
 import type { Route, Router } from './router.ts';
 import { type PoolContext, UpstreamPool } from './upstream/pool.ts';
 
-/** States in which a sandbox takes traffic. */
-const SERVES: ReadonlySet<State> = new Set<State>(['running', 'warned']);
+/** States in which a sandbox has connections: what is frozen keeps those it had, and takes no new ones. */
+const SERVES: ReadonlySet<State> = new Set<State>(['running', 'warned', 'frozen']);
 
 /** What the edge knows of one sandbox. */
 export interface RouteEntry {

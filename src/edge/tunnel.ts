@@ -31,6 +31,7 @@ export function join({
   onClose,
 }: Pick<Tunnel, 'client' | 'upstream' | 'touch' | 'onClose'>): void {
   client.on('data', touch);
+  upstream.on('data', touch);
   client.on('error', () => upstream.destroy());
   upstream.on('error', () => client.destroy());
   let open = 2;

@@ -2,7 +2,7 @@ import { hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { signAccess } from '../domain/access-token.ts';
-import { createEdge } from '../edge/edge.ts';
+import { createEdge, type EdgeOptions } from '../edge/edge.ts';
 import { createLocalEngine, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
 import { builtinTemplates } from '../host/builtins/templates.ts';
@@ -19,7 +19,7 @@ import { CleanupStack } from '../kit/cleanup.ts';
 import type { Logger } from '../kit/logger.ts';
 import { afterThisTurn, realClock, realRng } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
-import { createControlPlane } from '../server/core/index.ts';
+import { type ControlPlane, createControlPlane } from '../server/core/index.ts';
 import { type ApiConfig, createApi, sandboxUrls } from '../server/http/index.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Config } from './config/index.ts';
@@ -75,17 +75,17 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
 
     const accessKey = edgeKey(config.dataDir, rng);
     const edge = createEdge({
-      ...{ domain: config.domain, clock, logger },
+      ...{ domain: config.domain, clock, logger, ...sleepersOf(() => plane) },
       ...{ ...edgeSettings(config, logger), accessKey },
     });
-    const plane = createControlPlane({
+    const plane: ControlPlane = createControlPlane({
       ...{
         store,
         engine: trap('engine', node.engine),
         router: trap('router', edge.router),
       },
-      ...{ images, clock, rng, logger },
-      boot: realBootClock(),
+      ...{ images, clock, rng, logger, boot: realBootClock() },
+      connections: (id) => edge.connections(id),
       builtins: builtinTemplates(),
       options: { startsMax: config.startsAtOnce, warmBytes: config.warmMemory ?? totalmem() / WARM_PART },
     });
@@ -157,6 +157,11 @@ function apiConfig(config: Config, port: () => number): ApiConfig {
 
 function urlOf(host: string, port: number): string {
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
+/** What the edge says to the control plane, which is made after it. */
+function sleepersOf(plane: () => ControlPlane): Pick<EdgeOptions, 'onActivity' | 'waker'> {
+  return { onActivity: (id) => plane().used(id), waker: { wake: (id) => plane().waker.wake(id) } };
 }
 
 function imagesOf(dataDir: string, logger: Logger, helper: NodeHelper): Images {

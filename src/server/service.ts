@@ -49,6 +49,28 @@ export interface SandboxRecord {
   readonly start?: 'claimed' | 'cold';
   /** Variables of its create that came too late for its program; commands and terminals get them. */
   readonly lateEnv?: Readonly<Record<string, string>>;
+  /** The next thing that will stop it, if nobody does anything about it. */
+  readonly stops?: StopsRecord;
+}
+
+export interface StopsRecord {
+  /** ms since the epoch. */
+  readonly at: number;
+  readonly why: 'hard-limit' | 'ttl';
+  readonly then: 'frozen' | 'stopped' | 'removed';
+}
+
+/** Something that uses a sandbox and stays open, such as a terminal. */
+export interface Use {
+  /** It said something, in either direction. */
+  touch(): void;
+  end(): void;
+}
+
+/** What the edge asks for when a request comes for a sandbox that sleeps. */
+export interface Waker {
+  /** Resolves once its route leads to it. Any number may ask at once. Throws why it can't be had. */
+  wake(id: string): Promise<void>;
 }
 
 export interface Page<T> {
@@ -105,6 +127,7 @@ export interface EventRecord {
   readonly detail?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly incarnation?: number;
+  readonly stops?: StopsRecord;
 }
 
 export interface CreateOptions {
@@ -131,6 +154,12 @@ export interface Sandboxes {
   extend(caller: Caller, id: string, ms: number): Promise<SandboxRecord>;
   /** For exec, files, logs, stats: the record, checked for owner and for being `running` unless `anyState`. */
   target(caller: Caller, id: string, options?: { readonly anyState?: boolean }): Promise<SandboxRecord>;
+  /** As `target`, for what uses it: one that is parked is woken first, and it counts as used. */
+  awake(caller: Caller, id: string): Promise<SandboxRecord>;
+  /** Begins a use of one that is awake; whoever begins it ends it. */
+  use(id: string): Use;
+  /** Calls with a sentence for people whenever it is warned that it will stop. */
+  onWarning(id: string, listener: (text: string) => void): () => void;
   readonly engine: Engine;
   nodes(): Promise<readonly NodeReport[]>;
   /** The number of the newest event, whoever may see it. */

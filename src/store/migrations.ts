@@ -22,4 +22,6 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX uniques_of_doc ON uniques (kind, id);
   CREATE TABLE events (seq INTEGER PRIMARY KEY AUTOINCREMENT, value TEXT NOT NULL);
   `,
+  // Sandboxes that no policy has stopped have an index of their own; before this step there were no others.
+  `INSERT INTO indexes (kind, name, value, id) SELECT kind, 'awake', value, id FROM indexes WHERE name = 'live';`,
 ];

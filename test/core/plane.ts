@@ -7,7 +7,7 @@ import { type FakePlan, smoothPlan } from '../../src/engines/fake/plan.ts';
 import { silentLogger } from '../../src/kit/logger.ts';
 import { type ControlPlane, createControlPlane } from '../../src/server/core/index.ts';
 import type { ControlPlaneOptions } from '../../src/server/core/options.ts';
-import type { SandboxRow } from '../../src/server/core/row.ts';
+import { putRow, type SandboxRow } from '../../src/server/core/row.ts';
 import type { Caller, CreateOptions, EventRecord } from '../../src/server/service.ts';
 import { MemoryStore } from '../../src/store/memory.ts';
 import type { Store, Write } from '../../src/store/store.ts';
@@ -33,6 +33,12 @@ const TEMPLATES: readonly Template[] = [
   builtin('missing'),
   builtin('brief', { ttl: '10m' }),
   builtin('lab', { ports: [80], afterReboot: 'fail' }),
+  builtin('nap', { ports: [80], idle: { soft: '10m', hard: '15m', then: 'frozen', stop: '1h' } }),
+  builtin('sleep', { ports: [80], idle: { hard: '15m' } }),
+  builtin('kept', { ports: [80], idle: { hard: '15m', then: 'stopped', keep: true } }),
+  builtin('passing', { idle: { soft: '1m', hard: '2m', then: 'removed' } }),
+  builtin('busy', { idle: { hard: '4m', then: 'frozen', cpu: 0.1 } }),
+  builtin('course', { ports: [80], ttl: '1h', ttlWarning: '5m', ttlGrace: '10m', ttlMax: '2h' }),
   builtin('strong', { isolation: 'gvisor' }),
 ];
 
@@ -47,6 +53,8 @@ export class Plane {
   readonly engine = new FakeEngine(this.clock);
   readonly images = new FakeImages({ 'busybox:1': { command: ['/bin/sh'], ports: [80] } });
   readonly commits: (readonly Write[])[] = [];
+  /** Connections that the edge would hold open. */
+  open = 0;
   diskFull = false;
   answersLost = false;
   readonly store: Store = new MemoryStore({
@@ -76,6 +84,7 @@ export class Plane {
       ...{ store, engine, router, images, clock, boot, logger: silentLogger, rng: this.#rng },
       builtins: this.#templates,
       options: this.#options,
+      connections: () => this.open,
     });
   }
 
@@ -133,6 +142,12 @@ export class Plane {
 
   async row(id: string): Promise<SandboxRow | undefined> {
     return (await this.store.get<SandboxRow>('sandbox', id))?.value;
+  }
+
+  /** As an earlier run left it: without an event, and whatever the table says. */
+  async write(row: SandboxRow): Promise<void> {
+    const doc = await this.store.get('sandbox', row.id);
+    await this.store.commit([putRow(row, doc?.revision ?? 0)]);
   }
 
   phase(id: string): string | undefined {

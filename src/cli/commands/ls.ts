@@ -42,6 +42,9 @@ export const command: Command = {
   },
 };
 
+/** What becomes of it, in one word for a narrow column. */
+const THEN = { frozen: 'freeze', stopped: 'stop', removed: 'remove' } as const;
+
 function table(sandboxes: readonly Sandbox[], now: number): string {
   const head = ['ID', 'STATE', 'TEMPLATE', 'AGE', 'STOPS IN', 'URL', 'LABELS'];
   const rows = sandboxes.map((one) => [
@@ -49,7 +52,7 @@ function table(sandboxes: readonly Sandbox[], now: number): string {
     one.queuePosition === undefined ? one.state : `${one.state} #${one.queuePosition}`,
     one.template,
     ago(one.createdAt, now),
-    until(one.expiresAt, now),
+    one.stops === undefined ? until(one.expiresAt, now) : `${until(one.stops.at, now)} (${THEN[one.stops.then]})`,
     one.url ?? '',
     labelsText(one.labels),
   ]);

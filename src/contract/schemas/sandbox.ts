@@ -1,6 +1,17 @@
 import { type Static, Type } from 'typebox';
 import { LEVELS, REASONS, STATES } from '../states.ts';
-import { Access, Command, DurationText, Env, Labels, LevelName, NAME_PATTERN, Network, SizeText } from './template.ts';
+import {
+  Access,
+  Command,
+  DurationText,
+  Env,
+  Idle,
+  Labels,
+  LevelName,
+  NAME_PATTERN,
+  Network,
+  SizeText,
+} from './template.ts';
 
 const closed = { additionalProperties: false } as const;
 
@@ -29,6 +40,8 @@ export const CreateRequest = Type.Object(
     access: Type.Optional(Type.Literal('token')),
     /** Small text files by absolute path, written before the answer. */
     files: Type.Optional(Files),
+    /** In place of the template's; `none`: being idle never stops it. */
+    idle: Type.Optional(Type.Union([Type.Literal('none'), Idle])),
   },
   { ...closed, $id: 'CreateRequest' },
 );
@@ -44,6 +57,17 @@ export const ExitView = Type.Object(
     oom: Type.Boolean(),
     at: Type.String({ format: 'date-time' }),
     note: Type.Optional(Type.String()),
+  },
+  closed,
+);
+
+/** The next thing that will stop a sandbox, if nobody does anything about it. */
+export const StopsView = Type.Object(
+  {
+    at: Type.String({ format: 'date-time' }),
+    /** `hard-limit`: nobody uses it; each use puts it off. `ttl`: its time to live; only an extend puts it off. */
+    why: ReasonName,
+    then: Type.Union([Type.Literal('frozen'), Type.Literal('stopped'), Type.Literal('removed')]),
   },
   closed,
 );
@@ -74,7 +98,9 @@ export const Sandbox = Type.Object(
     network: Network,
     createdAt: Type.String({ format: 'date-time' }),
     startedAt: Type.Optional(Type.String({ format: 'date-time' })),
-    /** When it will stop, and `expiresReason` why; absent when nothing will stop it. */
+    /** When and why it will stop, and what becomes of it then; absent when nothing will stop it. */
+    stops: Type.Optional(StopsView),
+    /** When its time to live is over; absent when it has none. */
     expiresAt: Type.Optional(Type.String({ format: 'date-time' })),
     expiresReason: Type.Optional(ReasonName),
     exit: Type.Optional(ExitView),
@@ -121,6 +147,8 @@ export const Event = Type.Object(
     detail: Type.Optional(Type.String()),
     labels: Type.Optional(Labels),
     incarnation: Type.Optional(Type.Integer()),
+    /** With the state `warned`: what it is warned of. */
+    stops: Type.Optional(StopsView),
   },
   { ...closed, $id: 'Event' },
 );

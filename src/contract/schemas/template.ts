@@ -69,6 +69,29 @@ export const Ready = Type.Object(
   closed,
 );
 
+/** What happens to a sandbox that nobody uses. Use is traffic, open connections that say something, commands, terminals, files. */
+export const Idle = Type.Object(
+  {
+    /** Quiet time after which it is warned: state `warned`, an event, a line in its terminals. */
+    soft: Type.Optional(DurationText),
+    /** Quiet time after which `then` happens. */
+    hard: DurationText,
+    /**
+     * `frozen`: its processes stand still and keep their memory. `stopped`: only its record is kept. Both come back at the
+     * next request, command or terminal. Default `stopped`.
+     */
+    then: Type.Optional(Type.Union([Type.Literal('frozen'), Type.Literal('stopped'), Type.Literal('removed')])),
+    /** A frozen one is stopped after this much more quiet time. Default: it stays frozen. */
+    stop: Type.Optional(DurationText),
+    /** A stopped one keeps its writable layer. Default: it begins from its template again. */
+    keep: Type.Optional(Type.Boolean()),
+    /** Using at least so many processors counts as use, such as 0.05. Default: a busy program is no use. */
+    cpu: Type.Optional(Type.Number({ minimum: 0.001, maximum: 256 })),
+  },
+  closed,
+);
+export type Idle = Static<typeof Idle>;
+
 export const Network = Type.Union([Type.Literal('none'), Type.Literal('public')]);
 
 /** Sandboxes of this template that are started ahead and wait to be claimed. */
@@ -134,6 +157,13 @@ export const Template = Type.Object(
     ),
     network: Type.Optional(Network),
     ttl: Type.Optional(DurationText),
+    /** Warned this long before its time to live is over. */
+    ttlWarning: Type.Optional(DurationText),
+    /** When its time is over it is stopped for this long, and can still be extended, before it is removed. */
+    ttlGrace: Type.Optional(DurationText),
+    /** Longest time to live that a create or an extend can get, from its first start. */
+    ttlMax: Type.Optional(DurationText),
+    idle: Type.Optional(Idle),
     /** After a reboot of the machine: make it again from its template, or mark it `node-lost`. */
     afterReboot: Type.Optional(Type.Union([Type.Literal('recreate'), Type.Literal('fail')])),
     labels: Type.Optional(Labels),

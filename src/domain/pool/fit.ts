@@ -12,7 +12,7 @@ export interface Fitting {
 export type LiveLimits = Partial<Pick<Limits, 'memoryBytes' | 'cpus' | 'pids'>>;
 
 /** Members that a claim may set, whatever the warm one was started with. */
-const LATE: ReadonlySet<string> = new Set(['ttlMs', 'limits', 'env', 'pool']);
+const LATE: ReadonlySet<string> = new Set(['ttlMs', 'ttlPolicy', 'idle', 'limits', 'env', 'pool']);
 const LIVE_LIMITS = ['memoryBytes', 'cpus', 'pids'] as const;
 
 /**

@@ -8,6 +8,7 @@ import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { KeyedMutex } from '../../kit/mutex.ts';
 import type { Store } from '../../store/store.ts';
+import type { Activity } from './activity.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import type { ControlPlaneOptions } from './options.ts';
 import type { Rows } from './rows.ts';
@@ -30,6 +31,7 @@ export interface Core {
   /** One holder for each sandbox: whoever changes what the engine has of it. */
   readonly lanes: KeyedMutex;
   readonly time: BootTime;
+  readonly activity: Activity;
   /** Aborted by `close`. */
   readonly closing: AbortSignal;
 }

@@ -1,7 +1,7 @@
 import { ArcError, asArcError } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
 import type { Reason } from '../../contract/states.ts';
-import { isUp, transition } from '../../domain/lifecycle.ts';
+import { isPending, isUp, transition } from '../../domain/lifecycle.ts';
 import type { Core } from './context.ts';
 import type { Expiry } from './expiry.ts';
 import type { Jobs } from './jobs.ts';
@@ -132,11 +132,30 @@ export class Ending {
     waiters.reject(row, error);
   }
 
+  /** A wake that can't be finished now: nothing of it runs, and the next request tries again. The caller holds the lane. */
+  async sleepAgain(found: Versioned, cause: Cause, error: ArcError): Promise<void> {
+    const { calls, logger, rows, router, waiters } = this.#core;
+    const { row } = await rows.change(found, (newest) =>
+      isPending(newest.state) && newest.parked
+        ? transition(newest, 'stopped', cause.reason, this.#now(), cause.detail)
+        : newest,
+    );
+    await router.set(routeOf(row));
+    try {
+      await (row.parked?.keep ? calls.stop(targetOf(row)) : calls.destroy(targetOf(row)));
+    } catch (left) {
+      logger.warn({ sandbox: row.id, error: left }, 'remains of a wake that failed are still there');
+    }
+    this.#expiry.arm(row);
+    waiters.reject(row, error);
+  }
+
   #failed(row: SandboxRow, cause: Cause, error: ArcError, exit: Exit | undefined): SandboxRow {
     if (row.state === 'failed' || row.state === 'removed') return row;
     const {
       placement: _gone,
       deadline: _over,
+      parked: _asleep,
       ...rest
     } = transition(row, 'failed', cause.reason, this.#now(), cause.detail);
     return { ...rest, failure: error.code, keepUntil: this.#retention.keepUntil(), ...(exit ? { exit } : {}) };
@@ -178,6 +197,7 @@ export class Ending {
       return { ...rest, exit };
     });
     await router.set(routeOf(row));
+    this.#expiry.arm(row);
     waiters.resolve(row);
   }
 

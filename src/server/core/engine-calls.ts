@@ -68,6 +68,18 @@ export class EngineCalls {
     await this.#bounded('remove it', () => this.#engine.destroy(target));
   }
 
+  async freeze(target: Target): Promise<void> {
+    await this.#bounded('freeze it', async () => {
+      if (!this.#engine.freeze)
+        throw new ArcError('method_not_allowed', `${this.#engine.name} can not freeze sandboxes`);
+      await this.#engine.freeze(target);
+    });
+  }
+
+  async thaw(target: Target): Promise<void> {
+    await this.#bounded('thaw it', async () => await this.#engine.thaw?.(target));
+  }
+
   async list(): Promise<readonly Held[]> {
     return await this.#bounded('list what it holds', () => this.#engine.list());
   }

@@ -10,6 +10,10 @@ import { giveUp } from '../../kit/limit.ts';
 import type { Logger } from '../../kit/logger.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
 import type { Store } from '../../store/store.ts';
+import type { Waker } from '../service.ts';
+import { Activity } from './activity.ts';
+import { ActivitySaver } from './activity-saver.ts';
+import { Busy } from './busy.ts';
 import { BootTime, type Core } from './context.ts';
 import { Ending } from './ending.ts';
 import { EngineCalls } from './engine-calls.ts';
@@ -17,8 +21,11 @@ import { Expiry } from './expiry.ts';
 import { Jobs } from './jobs.ts';
 import { KeyStore } from './keys.ts';
 import { LinkStore } from './links.ts';
+import { Notices } from './notices.ts';
 import { type ControlPlaneOptions, DEFAULT_OPTIONS } from './options.ts';
+import { Parker } from './parker.ts';
 import { Pools } from './pool/pools.ts';
+import { PressureWatch } from './pressure-watch.ts';
 import { Reclaimer } from './reclaim.ts';
 import { Retention } from './retention.ts';
 import { Rows } from './rows.ts';
@@ -27,6 +34,7 @@ import { SessionStore } from './sessions.ts';
 import { Starter } from './starter.ts';
 import { TemplateStore } from './templates.ts';
 import { Waiters } from './waiters.ts';
+import { Waking } from './waking.ts';
 
 export interface ControlPlaneDeps {
   readonly store: Store;
@@ -41,6 +49,8 @@ export interface ControlPlaneDeps {
   /** Templates that are there from the start; their roots are builtin or held already. */
   readonly builtins: readonly Template[];
   readonly options?: Partial<ControlPlaneOptions>;
+  /** Connections that the edge holds open to a sandbox. Default: none is known. */
+  readonly connections?: (id: string) => number;
 }
 
 export interface ControlPlane {
@@ -49,6 +59,10 @@ export interface ControlPlane {
   readonly keys: KeyStore;
   readonly sessions: SessionStore;
   readonly links: LinkStore;
+  /** For the edge: requests for what is parked. */
+  readonly waker: Waker;
+  /** For the edge: somebody uses it. Cheap. */
+  used(id: string): void;
   /** Resolves when creates are taken and every known name has an answer; the rest goes on in the background, see `reclaimed`. */
   start(): Promise<void>;
   /** Resolves when the engine has said what runs: all of that is reachable again, and starts begin. */
@@ -62,36 +76,47 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const { store, engine, router, images, clock, rng, logger } = deps;
   const options = { ...DEFAULT_OPTIONS, ...deps.options };
   const closing = new AbortController();
+  const time = new BootTime(deps.boot);
+  const activity: Activity = new Activity({
+    ...{ clock, time, store, connections: deps.connections ?? (() => 0) },
+    ...{ silentMs: options.silentMs, saveMs: options.saveActivityMs },
+    onUse: (id) => usedAgain(id),
+  });
   const core: Core = {
-    ...{ store, engine, router, clock, rng, logger, options },
+    ...{ store, engine, router, clock, rng, logger, options, time, activity },
     rows: new Rows(store),
     calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
     waiters: new Waiters(),
     admission: new Admission({ startsMax: options.startsMax, queueMax: options.queueMax }),
     lanes: new KeyedMutex(),
-    time: new BootTime(deps.boot),
     closing: closing.signal,
   };
   const jobs = new Jobs();
   const retention = new Retention(core);
-  const expiry = new Expiry(core, (id) => expire(id));
+  const expiry = new Expiry(core, (id) => parker.look(id));
   const ending = new Ending(core, { jobs, expiry, retention });
   const pools = new Pools(core, { jobs, images });
   const starter = new Starter(core, { jobs, expiry, ending, pools });
   const reclaimer = new Reclaimer(core, { starter, ending, expiry, retention, pools });
   const templates = new TemplateStore({ store, images, clock, pools }, deps.builtins);
-  const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools });
+  const notices = new Notices();
+  const parker: Parker = new Parker(core, { expiry, ending, notices, busy: new Busy(core) });
+  const waking = new Waking(core, { parker, starter });
+  const watch = new PressureWatch(core, parker);
+  const saving = new ActivitySaver(core);
+  const usedAgain = (id: string) => {
+    if (!activity.isFrozen(id)) expiry.hasten(id);
+    else waking.wake(id).catch((error) => logger.warn({ sandbox: id, error }, 'a frozen sandbox could not be woken'));
+  };
+  const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools, waking, notices });
   const keys = new KeyStore({ store, clock, rng });
   const sessions = new SessionStore({ store, clock, rng, keys });
   const links = new LinkStore({ store, clock, rng, sandboxes });
-  const expire = async (id: string) => {
-    const row = await ending.remove(id, { reason: 'ttl' }, (newest) => isOver(core, newest));
-    if (row) expiry.arm(row);
-  };
   let unwatch: () => void = () => {};
   let first = Promise.resolve();
   return {
-    ...{ sandboxes, templates, keys, sessions, links },
+    ...{ sandboxes, templates, keys, sessions, links, waker: waking },
+    used: (id) => activity.touch(id),
     reclaimed: () => first,
     async start() {
       unwatch = engine.watch((event) => {
@@ -107,8 +132,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await retention.load();
       await templates.begin();
       await pools.load();
+      await activity.load();
       await reclaimer.restoreRoutes();
       first = reclaimer.begin();
+      watch.begin();
+      saving.begin();
     },
     async close() {
       const reason = new ArcError('unavailable', 'Arc is stopping');
@@ -118,20 +146,12 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       pools.close();
       jobs.cancelAll(reason);
       core.waiters.rejectAll(reason);
-      await giveUp(clock, Promise.all([reclaimer.ended(), starter.ended(), pools.ended()]), {
-        ms: options.closeMs,
-      }).catch(() => {
+      const ends = [reclaimer.ended(), starter.ended(), watch.ended(), saving.ended(), pools.ended()];
+      await giveUp(clock, Promise.all(ends), { ms: options.closeMs }).catch(() => {
         logger.warn({}, 'something was still under way when Arc stopped; the next run takes it up');
       });
     },
   };
-}
-
-/** The row decides whether its time is over, whatever a timer says. */
-function isOver(core: Core, row: Parameters<Expiry['arm']>[0]): boolean {
-  const asleepOrUp =
-    row.state === 'running' || row.state === 'warned' || row.state === 'frozen' || row.state === 'stopped';
-  return asleepOrUp && row.deadline !== undefined && core.time.left(row.deadline) <= 0;
 }
 
 /** A start that nobody waited for any more came to its end: unless its row wants it again, it goes. */

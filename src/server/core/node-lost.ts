@@ -31,7 +31,7 @@ export async function nodeLost(
 /** The row that asks for the next incarnation. Written before anything of the earlier one is touched. */
 export function nextLife(
   row: SandboxRow,
-  reason: 'restart' | 'reset' | 'node-lost',
+  reason: 'restart' | 'reset' | 'node-lost' | 'wake' | 'extend',
   at: number,
   fresh: boolean,
   detail?: string,
@@ -41,7 +41,10 @@ export function nextLife(
     exit: _exit,
     failure: _failure,
     keepUntil: _keep,
+    parked,
     ...rest
   } = transition(row, 'queued', reason, at, detail);
-  return { ...rest, incarnation: row.incarnation + 1, fresh };
+  // What is woken goes back to sleep if it can't be started now.
+  const asleep = reason === 'wake' && parked ? { parked } : {};
+  return { ...rest, ...asleep, incarnation: row.incarnation + 1, fresh };
 }

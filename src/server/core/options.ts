@@ -1,3 +1,5 @@
+import type { PressureLimits } from '../../domain/pressure.ts';
+
 /** Every bound of the control plane, with its unit. */
 export interface ControlPlaneOptions {
   /** Starts at once. Default: twice the processors, which the composition root knows. */
@@ -24,6 +26,15 @@ export interface ControlPlaneOptions {
   readonly keepEventsMax: number;
   /** ms that `close` waits for what is under way. */
   readonly closeMs: number;
+  /** ms for which an open connection that says nothing counts as use. */
+  readonly silentMs: number;
+  /** ms between two writes of who was used when. */
+  readonly saveActivityMs: number;
+  /** ms that a sandbox may take to wake up. */
+  readonly wakeMs: number;
+  /** ms between two looks at the memory of the nodes. */
+  readonly pressureLookMs: number;
+  readonly pressure: PressureLimits;
 }
 
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {
@@ -39,6 +50,11 @@ export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   keepRemovedMax: 10_000,
   keepEventsMax: 100_000,
   closeMs: 5_000,
+  silentMs: 300_000,
+  saveActivityMs: 30_000,
+  wakeMs: 90_000,
+  pressureLookMs: 5_000,
+  pressure: { availableMin: 0.08, stalledPercentMax: 20, quietMs: 10_000, atOnce: 8 },
 };
 
 /** Waiting times between two tries of the readiness check. */

@@ -11,7 +11,7 @@ import { nowRunning } from './now-running.ts';
 import { PASS_PARALLEL, RECLAIM_BACKOFF } from './options.ts';
 import type { Pools } from './pool/pools.ts';
 import type { Retention } from './retention.ts';
-import { routeOf, type SandboxRow, type Versioned } from './row.ts';
+import { routeOf, type SandboxRow, targetOf, type Versioned, wakes } from './row.ts';
 import type { Starter } from './starter.ts';
 
 /** What the engine holds, by id and incarnation. */
@@ -54,6 +54,7 @@ export class Reclaimer {
       for (const { row } of page) {
         const { address: _unsure, ...route } = routeOf(row);
         await router.set(route);
+        if (wakes(row) && row.deadline) await this.#remarked(row);
         this.#expiry.arm(row);
       }
     }
@@ -119,7 +120,7 @@ export class Reclaimer {
   async pass(): Promise<void> {
     const { calls, closing, rows } = this.#core;
     const live = new Map<string, Versioned>();
-    for await (const page of rows.all('live')) for (const found of page) live.set(found.row.id, found);
+    for await (const page of rows.all('awake')) for (const found of page) live.set(found.row.id, found);
     const warm = this.#pools.known();
     const all = await calls.list();
     if (closing.aborted) return;
@@ -132,6 +133,7 @@ export class Reclaimer {
     // What runs is reachable again before anything else is done about it.
     const steps = (wanted: (step: PlanStep) => boolean) => plan.filter(wanted);
     const apply = (some: readonly PlanStep[]) => eachLimited(some, PASS_PARALLEL, (step) => this.#apply(step, things));
+    await apply(steps((step) => step.do === 'thaw'));
     // Nothing is done for what is as it was, so that a pass costs what has changed.
     await apply(steps((step) => step.do === 'adopt' && (step.moved || !reached(live.get(step.id), routes))));
     await apply(steps((step) => LOST.includes(step.do)));
@@ -139,7 +141,7 @@ export class Reclaimer {
     this.#starter.open();
     this.#pools.open();
     this.#opened();
-    await apply(steps((step) => step.do !== 'adopt' && !LOST.includes(step.do)));
+    await apply(steps((step) => step.do !== 'adopt' && step.do !== 'thaw' && !LOST.includes(step.do)));
     await this.#tidy([...live.values()]);
     const unsure = new Set(plan.filter((step) => LOST.includes(step.do)).map((step) => step.id));
     await this.#syncRoutes(live, unsure);
@@ -158,7 +160,7 @@ export class Reclaimer {
         // Asked before the row is read: what is claimed in between has a row then.
         if (this.#pools.holds(step.id)) return;
         const found = await this.#core.rows.read(step.id);
-        if (step.do === 'destroy' || step.do === 'stop') await this.#clear(step, found?.row);
+        if (step.do === 'destroy' || step.do === 'stop') await this.#clear(step, found?.row, held);
         else if (found && found.row.incarnation === step.incarnation) await this.#settle(step, found, held);
       });
     } catch (error) {
@@ -167,7 +169,7 @@ export class Reclaimer {
     }
   }
 
-  async #clear(step: PlanStep, row: SandboxRow | undefined): Promise<void> {
+  async #clear(step: PlanStep, row: SandboxRow | undefined, held: Things): Promise<void> {
     const { calls, logger } = this.#core;
     const target = { id: step.id, incarnation: step.incarnation };
     if (!row || row.state === 'removed' || row.state === 'failed') {
@@ -176,14 +178,19 @@ export class Reclaimer {
       await (row ? this.#core.router.set(routeOf(row)) : this.#core.router.forget(step.id));
       if (row?.state === 'removed') this.#retention.noteRemoved(row);
       await calls.destroy(target);
-    } else if (step.do === 'stop' && row.state === 'stopped') {
-      await calls.stop(target);
+    } else if (row.state === 'stopped' && row.parked && !row.parked.keep) {
+      await calls.destroy(target);
+    } else if (row.state === 'stopped') {
+      if (held.get(keyOf(target))?.phase === 'running') await calls.stop(target);
     }
   }
 
   async #settle(step: PlanStep, found: Versioned, held: Things): Promise<void> {
     const { row } = found;
     if (step.do === 'adopt' && isUp(row.state)) await this.#adopt(step, found, held);
+    else if (step.do === 'freeze' && row.state === 'frozen') await this.#core.calls.freeze(targetOf(row));
+    else if (step.do === 'thaw' && isUp(row.state) && row.state !== 'frozen')
+      await this.#core.calls.thaw(targetOf(row));
     else if (step.do === 'exit' && isUp(row.state)) await this.#ending.stopped(found, step.exit);
     else if (step.do === 'exit' && row.state === 'starting') await this.#endedWhileStarting(step, found);
     else if ((step.do === 'recreate' || step.do === 'node-lost') && isUp(row.state)) {
@@ -240,10 +247,19 @@ export class Reclaimer {
     });
   }
 
+  /** No pass comes by those that are parked with nothing running: their deadlines are brought into this boot when Arc starts. */
+  async #remarked(row: SandboxRow): Promise<void> {
+    if (this.#remark(row) === row) return;
+    const found = await this.#core.rows.read(row.id);
+    if (found) await this.#core.rows.change(found, (newest) => this.#remark(newest));
+  }
+
   #remark(row: SandboxRow): SandboxRow {
     const { time } = this.#core;
     if (!row.deadline || time.isOfThisBoot(row.deadline)) return row;
-    return { ...row, deadline: time.in(time.left(row.deadline)) };
+    const { deadline, latest } = row;
+    const moved = { ...row, deadline: time.in(time.left(deadline)) };
+    return latest ? { ...moved, latest: time.in(time.left(latest)) } : moved;
   }
 
   /** @param unsure those whose address may have another owner already; what ended them sets their routes. */
@@ -253,7 +269,9 @@ export class Reclaimer {
     const off = [...live.values()]
       .filter(({ row }) => !sameRoute(routes.get(row.id), routeOf(row)))
       .map(({ row }) => row.id);
-    const unknown = [...routes.keys()].filter((id) => !live.has(id) && !this.#retention.isKept(id));
+    // What is parked with nothing running is not looked at in each pass, and its route was set when it became so.
+    const asleep = (id: string) => routes.get(id)?.state === 'stopped' && routes.get(id)?.wakes === true;
+    const unknown = [...routes.keys()].filter((id) => !live.has(id) && !asleep(id) && !this.#retention.isKept(id));
     for (const id of [...off, ...unknown]) {
       if (unsure.has(id)) continue;
       await lanes.tryRun(id, async () => {
@@ -271,7 +289,8 @@ function reached(found: Versioned | undefined, routes: ReadonlyMap<string, Retur
 }
 
 function sameRoute(a: ReturnType<typeof routeOf> | undefined, b: ReturnType<typeof routeOf>): boolean {
-  return a?.incarnation === b.incarnation && a.state === b.state && a.address === b.address && a.reason === b.reason;
+  const same = a?.incarnation === b.incarnation && a.state === b.state && a.address === b.address;
+  return same && a.reason === b.reason && a.wakes === b.wakes;
 }
 
 function causeOf(row: SandboxRow): { reason: SandboxRow['reason']; detail?: string } {

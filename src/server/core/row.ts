@@ -1,11 +1,11 @@
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { Deadline } from '../../domain/deadline.ts';
-import { isUp } from '../../domain/lifecycle.ts';
+import { isPending, isUp } from '../../domain/lifecycle.ts';
 import { labelIndexes } from '../../domain/selectors.ts';
 import type { Route } from '../../edge/router.ts';
 import type { CreateOrder, Target } from '../../engines/engine.ts';
 import type { IndexEntries, Write } from '../../store/store.ts';
-import type { EventRecord, HistoryEntry, SandboxRecord } from '../service.ts';
+import type { EventRecord, HistoryEntry, SandboxRecord, StopsRecord } from '../service.ts';
 
 export const SANDBOX = 'sandbox';
 export const IDEMPOTENCY = 'idempotency';
@@ -14,6 +14,12 @@ export const IDEMPOTENCY = 'idempotency';
 export interface SandboxRow extends SandboxRecord {
   /** When its time to live is over. */
   readonly deadline?: Deadline;
+  /** Beyond this nobody can extend it. */
+  readonly latest?: Deadline;
+  /** Stopped by a policy and not by its end: the next request starts it again. Kept until it runs. */
+  readonly parked?: { readonly keep: boolean };
+  /** What it was warned of last. */
+  readonly warning?: StopsRecord;
   /** When a failed row is removed, or a removed one forgotten. */
   readonly keepUntil?: Deadline;
   /** The code behind `failed`, thrown again to who asks for the same create. */
@@ -32,8 +38,14 @@ export interface Versioned {
 
 /** Callers get neither deadlines nor keys. */
 export function publicRecord(row: SandboxRow): SandboxRecord {
-  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, files: _files, ...record } = row;
+  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, files: _files, ...most } = row;
+  const { latest: _latest, parked: _parked, warning: _warning, ...record } = most;
   return record;
+}
+
+/** A request brings it back: it is parked, or on its way back already. */
+export function wakes(row: SandboxRow): boolean {
+  return row.state === 'frozen' || (row.parked !== undefined && (row.state === 'stopped' || isPending(row.state)));
 }
 
 export function targetOf(row: Target): Target {
@@ -53,6 +65,7 @@ export function routeOf(row: SandboxRow): Route {
     reason: row.reason,
     ...(row.detail === undefined ? {} : { detail: row.detail }),
     ...(isUp(row.state) && row.placement ? { address: row.placement.address } : {}),
+    ...(wakes(row) ? { wakes: true } : {}),
     ports: row.spec.ports,
     ...(row.spec.tcp === undefined ? {} : { tcp: row.spec.tcp }),
     ...(row.spec.access === undefined ? {} : { access: row.spec.access }),
@@ -73,6 +86,8 @@ function indexesOf(row: SandboxRow): IndexEntries {
     state: [row.state],
     template: [row.spec.template],
     ...(row.state === 'removed' ? {} : { live: ['1'] }),
+    // Of those that are parked with nothing running there may be very many: no pass goes through them.
+    ...(row.state === 'removed' || (row.state === 'stopped' && row.parked) ? {} : { awake: ['1'] }),
     ...labelIndexes(row.labels),
   };
 }
@@ -125,5 +140,6 @@ export function sandboxEvent(
     ...(entry.detail === undefined ? {} : { detail: entry.detail }),
     labels: row.labels,
     incarnation: row.incarnation,
+    ...(entry.state === 'warned' && row.warning ? { stops: row.warning } : {}),
   };
 }

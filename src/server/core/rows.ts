@@ -68,9 +68,9 @@ export class Rows {
     }
   }
 
-  /** All rows of a kind of life, in pages, in the order of ids. */
-  async *all(which: 'live' | 'removed'): AsyncGenerator<readonly Versioned[]> {
-    const where = [which === 'live' ? { index: 'live', value: '1' } : { index: 'state', value: 'removed' }];
+  /** All rows of a kind of life, in pages, in the order of ids. `awake`: live ones without those that a policy stopped. */
+  async *all(which: 'live' | 'awake' | 'removed'): AsyncGenerator<readonly Versioned[]> {
+    const where = [which === 'removed' ? { index: 'state', value: 'removed' } : { index: which, value: '1' }];
     let after: string | undefined;
     for (;;) {
       const query = { kind: SANDBOX, where, limit: PAGE_ROWS, ...(after === undefined ? {} : { after }) };

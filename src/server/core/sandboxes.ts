@@ -3,7 +3,7 @@ import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import type { CreateRequest } from '../../contract/schemas/sandbox.ts';
 import type { State } from '../../contract/states.ts';
 import type { LevelSeen } from '../../domain/choose-level.ts';
-import { expiryForPeople, extended } from '../../domain/deadline.ts';
+import { expiryForPeople } from '../../domain/deadline.ts';
 import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
 import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
 import type { Engine, NodeReport } from '../../engines/engine.ts';
@@ -16,28 +16,45 @@ import type {
   Sandboxes,
   SandboxRecord,
   TemplateRecord,
+  Use,
 } from '../service.ts';
 import type { Core } from './context.ts';
 import { type Ending, goneError } from './ending.ts';
 import type { Expiry } from './expiry.ts';
+import { extendedRow, inGrace } from './extension.ts';
 import { feed } from './feed.ts';
 import { envFile, LATE_ENV_FILE } from './files.ts';
 import { type IdempotencyKey, idempotencyKey, usedFor, useWrite } from './idempotency.ts';
+import { lifeOf } from './life.ts';
 import { countByState, listPage } from './listing.ts';
 import { nextLife } from './node-lost.ts';
+import type { Notices } from './notices.ts';
 import { beginWait, verdict, type Wait } from './outcome.ts';
 import { claim } from './pool/claim.ts';
 import type { Pools } from './pool/pools.ts';
-import { eventWrite, publicRecord, routeOf, type SandboxRow, sandboxEvent, type Versioned } from './row.ts';
+import { eventWrite, publicRecord, routeOf, type SandboxRow, sandboxEvent, type Versioned, wakes } from './row.ts';
 import { isAdmin, requireScope } from './scopes.ts';
 import type { Starter } from './starter.ts';
 import type { TemplateStore } from './templates.ts';
+import type { Waking } from './waking.ts';
 
 /** Tries to find an id that nobody has had. */
 const ID_TRIES_MAX = 4;
+/** ms that an extend waits for what it starts again. */
+const REVIVE_WAIT_MS = 30_000;
 const GONE = { reason: 'user', detail: 'its client went away while it was being created' } as const;
 
 type What = Required<Pick<SandboxRow, 'spec' | 'labels' | 'files'>>;
+
+export interface SandboxParts {
+  readonly templates: TemplateStore;
+  readonly starter: Starter;
+  readonly ending: Ending;
+  readonly expiry: Expiry;
+  readonly pools: Pools;
+  readonly waking: Waking;
+  readonly notices: Notices;
+}
 
 export class SandboxService implements Sandboxes {
   readonly engine: Engine;
@@ -47,11 +64,10 @@ export class SandboxService implements Sandboxes {
   readonly #ending: Ending;
   readonly #expiry: Expiry;
   readonly #pools: Pools;
+  readonly #waking: Waking;
+  readonly #notices: Notices;
 
-  constructor(
-    core: Core,
-    parts: { templates: TemplateStore; starter: Starter; ending: Ending; expiry: Expiry; pools: Pools },
-  ) {
+  constructor(core: Core, parts: SandboxParts) {
     this.#core = core;
     this.engine = core.engine;
     this.#templates = parts.templates;
@@ -59,6 +75,8 @@ export class SandboxService implements Sandboxes {
     this.#ending = parts.ending;
     this.#expiry = parts.expiry;
     this.#pools = parts.pools;
+    this.#waking = parts.waking;
+    this.#notices = parts.notices;
   }
 
   async create(caller: Caller, request: CreateRequest, options: CreateOptions): Promise<SandboxRecord> {
@@ -99,6 +117,9 @@ export class SandboxService implements Sandboxes {
 
   #wanted(template: TemplateRecord, request: CreateRequest, seen: readonly LevelSeen[]) {
     const spec = resolveRequest(template.resolved, request, seen);
+    if (spec.idle?.then === 'frozen' && !this.engine.capabilities.park) {
+      throw new ArcError('invalid_request', `idle.then: the engine ${this.engine.name} can not freeze sandboxes`);
+    }
     const labels = mergeLabels(template.template.labels, request.labels);
     const late = spec.pool?.env === 'late' && Object.keys(request.env ?? {}).length > 0;
     const files = { ...request.files, ...(late ? { [LATE_ENV_FILE]: envFile(request.env ?? {}) } : {}) };
@@ -235,7 +256,11 @@ export class SandboxService implements Sandboxes {
         throw startingError(found.row);
       }
       // A failed one has nothing left to go on with.
-      const fresh = why === 'reset' || found.row.state === 'failed';
+      if (inGrace(found.row)) {
+        throw new ArcError('wrong_state', `the time of ${id} is over; extend it, and it starts again`);
+      }
+      const asleep = found.row.state === 'stopped' && found.row.parked?.keep === false;
+      const fresh = why === 'reset' || found.row.state === 'failed' || asleep;
       this.#expiry.disarm(id);
       try {
         return await this.#core.rows.change(found, (row) => nextLife(row, why, this.#core.clock.now(), fresh));
@@ -250,24 +275,33 @@ export class SandboxService implements Sandboxes {
   async extend(caller: Caller, id: string, ms: number): Promise<SandboxRecord> {
     requireScope(caller, 'sandboxes:write');
     const found = await this.#visible(caller, id);
-    const { clock, rows, time } = this.#core;
+    const { activity, clock, rows } = this.#core;
     const now = clock.now();
-    const longer = (row: SandboxRow): SandboxRow => {
-      if (row.state === 'removed') throw goneError(row);
-      if (row.state === 'failed')
-        throw new ArcError('wrong_state', `${id} has failed`, { extra: { state: row.state } });
-      if (!row.deadline) return row;
-      const left = extended(time.left(row.deadline), ms);
-      const next = row.state === 'warned' ? transition(row, 'running', 'extend', now) : row;
-      return { ...next, deadline: time.in(left), expiresAt: expiryForPeople(undefined, left, now) };
-    };
+    if (inGrace(found.row)) return await this.#revive(found, ms);
     const event = (row: SandboxRow) =>
       eventWrite(sandboxEvent(row, { at: now, state: row.state, reason: 'extend' }, row.state));
-    const { row } = await rows.change(found, longer, (next) =>
-      next.history === found.row.history ? [event(next)] : [],
+    const { row } = await rows.change(
+      found,
+      (newest) => extendedRow(this.#core, newest, ms),
+      (next) => (next.history === found.row.history ? [event(next)] : []),
     );
+    if (row.spec.idle) activity.promise(id, ms, row.spec.idle.hardMs);
     this.#expiry.arm(row);
     return this.#view(row);
+  }
+
+  /** Its time was over, and it has not been removed yet: it gets more, and starts again. */
+  async #revive(seen: Versioned, ms: number): Promise<SandboxRecord> {
+    const { clock, lanes, rows } = this.#core;
+    const next = await lanes.run(seen.row.id, async () => {
+      const found = await rows.read(seen.row.id);
+      if (!found || !inGrace(found.row)) throw new ArcError('conflict', `${seen.row.id} has changed meanwhile`);
+      return await rows.change(found, (row) => {
+        if (!inGrace(row)) return row;
+        return nextLife(extendedRow(this.#core, row, ms), 'extend', clock.now(), false);
+      });
+    });
+    return await this.#afterWrite(next, { waitMs: REVIVE_WAIT_MS, signal: new AbortController().signal }, false);
   }
 
   async target(caller: Caller, id: string, options: { readonly anyState?: boolean } = {}): Promise<SandboxRecord> {
@@ -280,6 +314,23 @@ export class SandboxService implements Sandboxes {
 
   async #levels(): Promise<readonly LevelSeen[]> {
     return (await this.engine.nodes()).flatMap(({ levels }) => levels);
+  }
+
+  async awake(caller: Caller, id: string): Promise<SandboxRecord> {
+    await this.#visible(caller, id);
+    // Use first: whoever would park it either sees this, or has written by now that it is parked.
+    this.#core.activity.touch(id);
+    const { row } = await this.#visible(caller, id);
+    if (wakes(row)) await this.#waking.wake(id);
+    return await this.target(caller, id);
+  }
+
+  use(id: string): Use {
+    return this.#core.activity.begin(id);
+  }
+
+  onWarning(id: string, listener: (text: string) => void): () => void {
+    return this.#notices.listen(id, listener);
   }
 
   async nodes(): Promise<readonly NodeReport[]> {
@@ -318,8 +369,10 @@ export class SandboxService implements Sandboxes {
     const record = publicRecord(row);
     const expiresAt = row.deadline && expiryForPeople(row.expiresAt, time.left(row.deadline), clock.now());
     const { expiresAt: _said, ...rest } = record;
+    const { stops } = lifeOf(this.#core, row);
     return {
       ...rest,
+      ...(stops ? { stops: { at: Math.round(clock.now() + stops.inMs), why: stops.why, then: stops.then } } : {}),
       ...(expiresAt === undefined ? {} : { expiresAt }),
       ...(position === undefined ? {} : { queuePosition: position }),
     };

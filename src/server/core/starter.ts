@@ -197,6 +197,11 @@ export class Starter {
     } as const;
     const told = toldOf(error, cause.detail, early, advised instanceof ArcError ? advised : undefined);
     this.#core.logger.info({ sandbox: found.row.id, code: told.code, error }, 'a sandbox could not be started');
+    // What sleeps loses nothing because there is no room for it right now.
+    if (found.row.parked && (told.retryable || found.row.parked.keep)) {
+      await this.#ending.sleepAgain(found, { ...cause, reason: reasonOf(told.code) }, told);
+      return;
+    }
     await this.#ending.fail(found, cause, told, early);
   }
 }

@@ -5,7 +5,15 @@ import type { Event, Sandbox } from '../../contract/schemas/sandbox.ts';
 import type { Exit } from '../../contract/spec.ts';
 import { formatDuration, formatSize } from '../../contract/units.ts';
 import type { ExecInfo, FileStat, LogChunk, RawStats } from '../../engines/engine.ts';
-import type { Caller, EventRecord, KeyRecord, PoolStatus, SandboxRecord, TemplateRecord } from '../service.ts';
+import type {
+  Caller,
+  EventRecord,
+  KeyRecord,
+  PoolStatus,
+  SandboxRecord,
+  StopsRecord,
+  TemplateRecord,
+} from '../service.ts';
 import type { SandboxUrls } from './deps.ts';
 import { encodeChunk } from './stream/text.ts';
 
@@ -31,6 +39,10 @@ function urlsOf(record: SandboxRecord, urls: SandboxUrls): { url: string | undef
   if (first === undefined) return { url: undefined, urls: {} };
   const url = urls.sandbox(record.id);
   return { url, urls: Object.fromEntries([[first, url], ...rest.map((port) => [port, urls.port(record.id, port)])]) };
+}
+
+function stopsView({ at, why, then }: StopsRecord): NonNullable<Sandbox['stops']> {
+  return { at: rfc3339(at), why, then };
 }
 
 export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
@@ -66,7 +78,7 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
       url: reached.url,
       startedAt: record.startedAt === undefined ? undefined : rfc3339(record.startedAt),
       expiresAt: record.expiresAt === undefined ? undefined : rfc3339(record.expiresAt),
-      // The time to live is the only thing that ends a sandbox at a time known beforehand.
+      stops: record.stops && stopsView(record.stops),
       expiresReason: record.expiresAt === undefined ? undefined : ('ttl' as const),
       exit: record.exit === undefined ? undefined : exitView(record.exit),
       queuePosition: record.queuePosition,
@@ -83,7 +95,7 @@ export function sandboxViewFor(caller: Caller, record: SandboxRecord, urls: Sand
 }
 
 export function eventView(seq: number, event: EventRecord): Event {
-  const { type, subject, owner, state, from, reason, detail, labels, incarnation } = event;
+  const { type, subject, owner, state, from, reason, detail, labels, incarnation, stops } = event;
   return {
     id: seq,
     time: rfc3339(event.time),
@@ -91,6 +103,7 @@ export function eventView(seq: number, event: EventRecord): Event {
     subject,
     owner,
     ...present({ state, from, reason, detail, labels: labels && { ...labels }, incarnation }),
+    ...present({ stops: stops && stopsView(stops) }),
   };
 }
 

@@ -18,6 +18,7 @@ import type {
   Scope,
   TemplateRecord,
   Templates,
+  Use,
 } from '../../../src/server/service.ts';
 import { type FakeEngineParts, fakeEngine } from './fake-engine.ts';
 
@@ -87,6 +88,7 @@ export class FakeSandboxes implements Sandboxes {
       createdAt: START,
       startedAt: START + 100,
       expiresAt: START + 1_800_000,
+      stops: { at: START + 900_000, why: 'hard-limit', then: 'frozen' },
       history: [{ at: START, state: 'queued', reason: 'created' }],
       ...over,
     };
@@ -169,6 +171,28 @@ export class FakeSandboxes implements Sandboxes {
   async extend(caller: Caller, id: string, ms: number): Promise<SandboxRecord> {
     const record = await this.get(caller, id);
     return this.#change(record, { expiresAt: START + ms });
+  }
+
+  readonly #warned = new Set<(text: string) => void>();
+  uses = 0;
+
+  awake(caller: Caller, id: string): Promise<SandboxRecord> {
+    return this.target(caller, id);
+  }
+
+  use(): Use {
+    this.uses += 1;
+    return { touch: () => {}, end: () => {} };
+  }
+
+  onWarning(_id: string, listener: (text: string) => void): () => void {
+    this.#warned.add(listener);
+    return () => this.#warned.delete(listener);
+  }
+
+  /** Every sandbox is warned. */
+  warn(text: string): void {
+    for (const listener of this.#warned) listener(text);
   }
 
   async target(caller: Caller, id: string, options?: { readonly anyState?: boolean }): Promise<SandboxRecord> {

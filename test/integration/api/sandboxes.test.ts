@@ -18,6 +18,7 @@ test('create answers 201 with the whole sandbox once it runs', async () => {
   assert.equal(body.url, `http://${body.id}.localhost:7780`);
   assert.deepEqual(body.urls, { 8080: body.url, 9090: `http://9090-${body.id}.localhost:7780` });
   assert.equal(body.expiresReason, 'ttl');
+  assert.deepEqual(body.stops, { at: '2027-01-15T08:15:00.000Z', why: 'hard-limit', then: 'frozen' });
   assert.equal(body.memory, '64MiB');
   assert.equal(h.sandboxes.creates[0]?.options.waitMs, 30_000);
 });

@@ -62,7 +62,7 @@ test('restart, reset, extend, show, ps, stats, nodes, open, keys and templates s
     [['link', id, '--list'], /lk-[a-z2-7]{16} +logs /],
     [['extend', id, '30m'], /stops in/],
     [['access', id, '--port', '9090', '--ttl', '2h'], /9090-.*\?arc-token=/],
-    [['show', id], /stops: +in .* because of its ttl[\s\S]*WHEN +STATE +REASON/],
+    [['show', id], /stops: +in .* then it is frozen[\s\S]*WHEN +STATE +REASON/],
     [['ps', id], /\/whoami/],
     [['stats'], /684KiB|683\.6KiB/],
     [['stats', id], new RegExp(id)],

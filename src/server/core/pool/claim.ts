@@ -116,12 +116,13 @@ async function prepare(core: Core, warm: Warm, wanted: Wanted, fit: Fitting): Pr
 function claimedRow({ clock, time }: Core, { doc }: Warm, wanted: Wanted, fit: Fitting): SandboxRow {
   const now = clock.now();
   const { owner, spec, labels, files, key } = wanted;
-  const { ttlMs } = spec;
+  const { ttlMs, ttlPolicy } = spec;
   return {
     ...{ id: doc.id, owner, spec, labels, ...born('running', 'claimed', now), incarnation: doc.incarnation },
     ...{ fresh: false, start: 'claimed', createdAt: now, startedAt: now },
     ...(doc.placement ? { placement: doc.placement } : {}),
     ...(ttlMs === null ? {} : { deadline: time.in(ttlMs), expiresAt: expiryForPeople(undefined, ttlMs, now) }),
+    ...(ttlPolicy?.maxMs === undefined ? {} : { latest: time.in(ttlPolicy.maxMs) }),
     ...(key ? { idempotency: key.id } : {}),
     ...(Object.keys(files).length > 0 ? { files } : {}),
     ...(Object.keys(fit.lateEnv).length > 0 ? { lateEnv: fit.lateEnv } : {}),

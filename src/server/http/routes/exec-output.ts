@@ -1,5 +1,6 @@
 import type { ExecResult } from '../../../contract/schemas/exec.ts';
 import type { ExecStream } from '../../../engines/engine.ts';
+import type { Use } from '../../service.ts';
 import { EXEC_OUTPUT_BYTES_MAX } from '../limits.ts';
 import { orAborted, untilAborted } from '../stream/abort.ts';
 import { NDJSON } from '../stream/respond.ts';
@@ -58,4 +59,21 @@ class Kept {
     // A cut in the middle of a character must not turn a megabyte of text into base64.
     return this.cut ? all.subarray(0, all.length - unfinishedTail(all)) : all;
   }
+}
+
+/** The same stream; whatever the program says counts as use of its sandbox. */
+export function touching(stream: ExecStream, use: Use): ExecStream {
+  const output = async function* () {
+    for await (const chunk of stream.output) {
+      use.touch();
+      yield chunk;
+    }
+  };
+  return new Proxy(stream, {
+    get(target, name) {
+      if (name === 'output') return output();
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
 }

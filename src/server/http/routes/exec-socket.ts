@@ -8,6 +8,7 @@ import {
 } from '../../../contract/schemas/stream.ts';
 import { CHANNEL, type ClientMessage, type ServerMessage, STREAM_MESSAGE_BYTES_MAX } from '../../../contract/stream.ts';
 import type { ExecOrder, ExecStream, Target } from '../../../engines/engine.ts';
+import type { Use } from '../../service.ts';
 import type { ApiContext } from '../app.ts';
 import { checkTree } from '../guard/json-body.ts';
 import { lazyCheck, refuse } from '../guard/validate.ts';
@@ -15,6 +16,7 @@ import { STDIN_QUEUE_BYTES } from '../limits.ts';
 import { orAborted, untilAborted } from '../stream/abort.ts';
 import type { Channel, Message } from '../stream/channel.ts';
 import { execsOf, orderOf, terminalOrder, withLateEnv } from './exec-order.ts';
+import { touching } from './exec-output.ts';
 
 const checks = {
   exec: lazyCheck(ExecRequest),
@@ -30,12 +32,12 @@ export function execSockets({ deps, sockets }: ApiContext): void {
     sockets.add({
       url: `/v1/sandboxes/:id/${kind}`,
       check: async ({ caller, sandbox }) => {
-        await sandboxes.target(caller, sandbox);
+        await sandboxes.awake(caller, sandbox);
         execsOf(sandboxes.engine);
       },
       serve: async (channel, { caller, sandbox }, signal) => {
         const first = parseText(await channel.first(signal));
-        const record = await sandboxes.target(caller, sandbox);
+        const record = await sandboxes.awake(caller, sandbox);
         const target: Target = { id: record.id, incarnation: record.incarnation };
         const execs = execsOf(sandboxes.engine);
         const order = orderFor(kind, first);
@@ -45,7 +47,14 @@ export function execSockets({ deps, sockets }: ApiContext): void {
           : execs.start(target, id, withLateEnv(order, record)));
         await using _ = stream;
         await say(channel, { type: 'started', id: stream.id, sandbox: record.id, tty: stream.tty });
-        await talk(channel, stream, signal);
+        const use = sandboxes.use(record.id);
+        const unheard = stream.tty ? sandboxes.onWarning(record.id, (text) => warn(channel, text)) : () => {};
+        try {
+          await talk(channel, touching(stream, use), signal, use);
+        } finally {
+          unheard();
+          use.end();
+        }
       },
     });
   }
@@ -69,13 +78,23 @@ function orderFor(kind: 'exec' | 'terminal', first: unknown): ExecOrder | string
   return terminalOrder(first as Parameters<typeof terminalOrder>[0]);
 }
 
+/** A line of ours between what the program says: the first column before and after, and nothing that a terminal obeys. */
+function warn(channel: Channel, text: string): void {
+  const line = Buffer.from(`\0\r\n[arc] ${text}\r\n`, 'utf8');
+  line[0] = CHANNEL.stdout;
+  channel.send(line).catch(() => {}); // the client has gone, and its loop says so
+}
+
 /** Both directions until the program ends or the client goes. */
-async function talk(channel: Channel, stream: ExecStream, signal: AbortSignal): Promise<void> {
+async function talk(channel: Channel, stream: ExecStream, signal: AbortSignal, use: Use): Promise<void> {
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => {});
   stream.exit.catch(() => {});
   const input = new Input(channel, stream, broken.reject);
-  channel.listen((message) => input.take(message));
+  channel.listen((message) => {
+    use.touch();
+    input.take(message);
+  });
   await Promise.race([sendOutput(channel, stream, signal), broken.promise]);
   const { timedOut, ...exit } = await orAborted(stream.exit, signal);
   await say(channel, { type: 'exit', exit, timedOut });

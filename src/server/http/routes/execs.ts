@@ -9,7 +9,7 @@ import { EXEC_BODY_BYTES_MAX, EXEC_KILL_MS } from '../limits.ts';
 import { NDJSON, streamTexts } from '../stream/respond.ts';
 import { execView } from '../view.ts';
 import { execsOf, orderOf, withLateEnv } from './exec-order.ts';
-import { collect, lines } from './exec-output.ts';
+import { collect, lines, touching } from './exec-output.ts';
 import { items, SandboxParams } from './query.ts';
 
 const tags = ['commands'];
@@ -65,7 +65,7 @@ export function execRoutes(app: App, context: ApiContext): void {
     },
     async (request, reply) => {
       const { id, exec } = request.params;
-      const record = await sandboxes.target(callerOf(request), id);
+      const record = await sandboxes.awake(callerOf(request), id);
       if (!EXEC_ID.test(exec)) throw new ArcError('exec_not_found', 'that is not the id of a command');
       const target = { id: record.id, incarnation: record.incarnation };
       await execsOf(sandboxes.engine).signal(target, exec, request.body.signal);
@@ -93,21 +93,24 @@ function runRoute(app: App, context: ApiContext): void {
     async (request, reply) => {
       const stdin = stdinOf(request.body);
       const asked = orderOf(request.body);
-      const record = await sandboxes.target(callerOf(request), request.params.id);
+      const record = await sandboxes.awake(callerOf(request), request.params.id);
       const order = withLateEnv(asked, record);
       const execs = execsOf(sandboxes.engine);
       const signal = context.live.signal(reply);
       const target = { id: record.id, incarnation: record.incarnation };
       const stream = await execs.start(target, encodeId('ex', rng.bytes(ID_BYTES)), order);
       await using _ = stream;
+      const use = sandboxes.use(record.id);
       const killed = killWhenGone(stream, signal, (ms) => clock.sleep(ms).catch(() => {}));
       stream.exit.catch(() => {});
       void feed(stream, stdin);
       try {
-        if (!accepts(request, NDJSON.contentType)) return await collect(stream, signal);
-        await streamTexts(request, reply, lines(stream, signal), { format: NDJSON, clock, log: logger, signal });
+        const said = touching(stream, use);
+        if (!accepts(request, NDJSON.contentType)) return await collect(said, signal);
+        await streamTexts(request, reply, lines(said, signal), { format: NDJSON, clock, log: logger, signal });
         return reply;
       } finally {
+        use.end();
         await killed();
       }
     },

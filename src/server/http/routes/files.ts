@@ -36,7 +36,7 @@ export function fileRoutes(app: App, context: ApiContext): void {
   const open: Open = async (request, reply, act) => {
     const signal = context.live.signal(reply);
     const { id } = request.params as { id: string };
-    const record = await sandboxes.target(callerOf(request), id);
+    const record = await sandboxes.awake(callerOf(request), id);
     const files = capability(sandboxes.engine, sandboxes.engine.files, 'reach files of');
     await using session = await files.open({ id: record.id, incarnation: record.incarnation });
     return await act(session, signal);
