@@ -24,7 +24,8 @@ export function announcer(json: boolean, write: (line: string) => void): Announc
   return {
     step: (line) => write(`· ${line}`),
     ready: (facts) => {
-      const address = `http://ID.${facts.domain}:${new URL(facts.edge).port}`;
+      const { protocol, port } = new URL(facts.edge);
+      const address = `${protocol}//ID.${facts.domain}${port === '' ? '' : `:${port}`}`;
       write(`ready after ${(facts.tookMs / 1000).toFixed(1)} s`);
       write(`  API        ${facts.api}  (page: ${facts.api}/docs)`);
       write(`  sandboxes  ${address}  (${facts.sandboxes} running)`);
