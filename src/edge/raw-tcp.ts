@@ -76,8 +76,10 @@ export class RawTcp {
   #connect(client: TLSSocket, { route, pool }: RouteEntry, port: number, first: Buffer): void {
     const { limits, touch } = this.#options;
     client.pause();
-    if (!pool || pool.inFlight >= limits.requestsPerSandbox) {
-      client.end(pool ? 'The sandbox has as many connections as it takes.\n' : `The sandbox is ${route.state}.\n`);
+    // Nobody inside would answer.
+    const asleep = !pool || route.state === 'frozen';
+    if (asleep || pool.inFlight >= limits.requestsPerSandbox) {
+      client.end(asleep ? `The sandbox is ${route.state}.\n` : 'The sandbox has as many connections as it takes.\n');
       return;
     }
     pool.inFlight += 1;

@@ -84,4 +84,8 @@ it('a sandbox that stops or starts anew cuts its connections; one that is stoppe
   const late = open();
   await until(() => late.closed, 'the end');
   assert.match(late.text, /stopped/);
+  await edge.router.set(route('sb-aaaa', '127.0.0.2', 80, { tcp: [port], state: 'frozen', reason: 'soft-limit' }));
+  const early = open();
+  await until(() => early.closed, 'the end');
+  assert.match(early.text, /frozen/);
 });
