@@ -17,7 +17,7 @@ struct exec {
   struct conn *conn; struct ref ref; i64 begun, begun_wall, deadline, ended; uint64_t ooms;
   struct exit_info exit; struct exec *next;
 };
-static void exec_write(struct exec *e), feed(struct exec *e);
+static void exec_write(struct exec *e), feed(struct exec *e); static size_t nexecs; /* of all sandboxes */
 static struct winsize size_in(const struct msg *m) {
   return (struct winsize){.ws_col = (uint16_t)get_num(m, "cols", 80), .ws_row = (uint16_t)get_num(m, "rows", 24)};
 }
@@ -38,7 +38,7 @@ static void exec_detach(struct conn *c) {
   listen_to_program(e);
 }
 static void exec_free(struct exec *e) {
-  struct conn *c = e->conn; UNLINK(e->box->execs, e); if (c) exec_detach(c), conn_close(c);
+  struct conn *c = e->conn; UNLINK(e->box->execs, e); nexecs--; if (c) exec_detach(c), conn_close(c);
   drop(&e->in), drop(&e->out), drop(&e->err), drop(&e->console_src); if (*e->console) unlink(e->console);
   free(e->frames.p), free(e->input.p), free(e->command.p), bury(e);
 }
@@ -149,7 +149,7 @@ static _Noreturn void become_exec(const struct msg *m, const char *id, int in, i
   dprintf(2, "arc-node: %s: %s\n", get(m, "arg"), strerror(errno)), _exit(126);
 }
 static struct exec *exec_new(struct ref ref, struct sandbox *s, const struct msg *m) {
-  struct exec *e = make(sizeof *e), *last = NULL; int finished = 0;
+  struct exec *e = make(sizeof *e), *last = NULL; int finished = 0; nexecs++;
   for (struct exec *x = s->execs; x; x = x->next)
     if (x->sealed && !x->conn) finished++, last = x; /* the newest are first */
   if (finished >= EXEC_KEPT_MAX) exec_free(last);
