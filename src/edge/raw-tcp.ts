@@ -84,9 +84,9 @@ export class RawTcp {
     }
     pool.inFlight += 1;
     touch(route.id);
+    // An end is no use: a connection that said nothing must not keep or wake its sandbox by going.
     const over = () => {
       pool.inFlight -= 1;
-      touch(route.id);
     };
     let dialling = true;
     const cancel = pool.dial(port, (_failure, connection) => {
