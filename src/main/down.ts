@@ -2,7 +2,7 @@ import { ArcError } from '../contract/errors.ts';
 import { realClock, realRng } from '../kit/real.ts';
 import { client } from '../sdk/index.ts';
 import { adminKey } from './admin-key.ts';
-import { helperHolds, leaveNothing } from './leave-nothing.ts';
+import { helperHolds, leaveNothing, removeHeld } from './leave-nothing.ts';
 import { processStart, runningServer, type ServerFile } from './server-file.ts';
 import { readConfig } from './up.ts';
 
@@ -28,6 +28,7 @@ export async function down(argv: readonly string[]): Promise<number> {
   }
   const removed = server !== undefined && all ? await removeAll(server, config.dataDir) : 0;
   if (server !== undefined) await stopServer(server);
+  if (server !== undefined && all) await removeHeld(config.dataDir);
   const left = await leaveNothing(config.dataDir);
   write(
     { event: 'down', stopped: server !== undefined, removed, sandboxes: left },

@@ -31,6 +31,17 @@ async function removeRules(dataDir: string): Promise<void> {
   await runProgram(argv, { env: {}, timeoutMs: END_MS_MAX });
 }
 
+/** What waited in pools is nobody's and in no list: once the server has stopped the helper alone ends it. */
+export async function removeHeld(dataDir: string): Promise<void> {
+  const helper = await reachHelper(dataDir);
+  if (helper === undefined) return;
+  try {
+    for (const entry of await helper.list()) await helper.destroy(entry);
+  } finally {
+    await helper[Symbol.asyncDispose]();
+  }
+}
+
 /** How many sandboxes the running helper holds; 0 where none runs. */
 export async function helperHolds(dataDir: string): Promise<number> {
   const helper = await reachHelper(dataDir);

@@ -87,7 +87,11 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       ...{ images, clock, rng, logger, boot: realBootClock() },
       connections: (id) => edge.connections(id),
       builtins: builtinTemplates(),
-      options: { startsMax: config.startsAtOnce, warmBytes: config.warmMemory ?? totalmem() / WARM_PART },
+      options: {
+        startsMax: config.startsAtOnce,
+        sandboxesMax: config.maxSandboxes,
+        warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
+      },
     });
     await plane.keys.ensureAdmin(secret);
 

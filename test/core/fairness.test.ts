@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { ada, bob, failsWith, Plane } from './plane.ts';
+import { ada, bob, builtin, failsWith, Plane } from './plane.ts';
 
 const slow = { create: () => ({ delayMs: 1_000, outcome: 'ok' }) as const };
 const idle = { waitMs: 0 };
@@ -50,4 +50,21 @@ it('a thousand at once all run in the end, none lost and none twice; beyond the 
   for (let i = 0; i < 608; i++) await plane.create({ template: 'job' }, idle);
   await assert.rejects(plane.create({ template: 'job' }, idle), failsWith('at_capacity'));
   assert.equal((await plane.create({ template: 'job' }, idle, bob)).queuePosition, 2);
+});
+
+it('beyond the most that may be there at once a create is refused, and pools give up their places before', async () => {
+  const site = builtin('site', { pool: { min: 2 } });
+  const plane = await Plane.started({ sandboxesMax: 3 }, [site]);
+  await plane.clock.advance(100);
+  assert.equal(plane.engine.truth().length, 2);
+  const ids: string[] = [];
+  for (let i = 0; i < 3; i++) ids.push(await plane.made('job'));
+  await assert.rejects(plane.create({ template: 'job' }), failsWith('at_capacity'));
+  await assert.rejects(plane.create({ template: 'site' }), failsWith('at_capacity'));
+  await plane.clock.advance(1_000);
+  assert.equal(plane.engine.truth().length, 3);
+  await plane.drive(plane.now.sandboxes.remove(ada, ids[0] ?? ''));
+  await plane.restart();
+  assert.equal((await plane.drive(plane.create({ template: 'job' }))).state, 'running');
+  await assert.rejects(plane.create({ template: 'job' }), failsWith('at_capacity'));
 });

@@ -6,6 +6,8 @@ export interface ControlPlaneOptions {
   readonly startsMax: number;
   /** Sandboxes that may wait for their start; more are refused with at_capacity. */
   readonly queueMax: number;
+  /** Sandboxes at the same time, those that wait for their start and those of pools included. */
+  readonly sandboxesMax: number;
   /** Bytes of memory that the warm sandboxes of all pools may take. */
   readonly warmBytes: number;
   /** ms between two passes that make the store and the engine agree. */
@@ -40,6 +42,7 @@ export interface ControlPlaneOptions {
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   startsMax: 4,
   queueMax: 10_000,
+  sandboxesMax: 4_000,
   warmBytes: 1024 ** 3,
   sweepMs: 15_000,
   heartbeatMs: 60_000,

@@ -52,6 +52,7 @@ export class Reclaimer {
     const { rows, router } = this.#core;
     for await (const page of rows.all('live')) {
       for (const { row } of page) {
+        rows.count(row);
         const { address: _unsure, ...route } = routeOf(row);
         await router.set(route);
         if (wakes(row) && row.deadline) await this.#remarked(row);

@@ -10,9 +10,27 @@ const CHANGE_TRIES_MAX = 8;
 /** Rows of sandboxes in the store. Every change is one commit together with its events. */
 export class Rows {
   readonly #store: Store;
+  /** Ids of those that take room on a node, or will. */
+  readonly #present = new Set<string>();
 
   constructor(store: Store) {
     this.#store = store;
+  }
+
+  /** How many take room on a node, or will. */
+  get present(): number {
+    return this.#present.size;
+  }
+
+  /** Every row that was written or seen is counted. */
+  count(row: SandboxRow): void {
+    if (row.state === 'removed' || row.state === 'failed') this.#present.delete(row.id);
+    else this.#present.add(row.id);
+  }
+
+  #written(row: SandboxRow, revision: number): Versioned {
+    this.count(row);
+    return { row, revision };
   }
 
   async read(id: string): Promise<Versioned | undefined> {
@@ -23,7 +41,7 @@ export class Rows {
   async insert(row: SandboxRow, also: readonly Write[]): Promise<Versioned> {
     try {
       const [revision = 0] = await this.#store.commit([putRow(row, 0), ...also, ...changeEvents(undefined, row)]);
-      return { row, revision };
+      return this.#written(row, revision);
     } catch (error) {
       const written = await this.#writtenAfterAll(row, error);
       if (!written) throw error;
@@ -35,7 +53,8 @@ export class Rows {
   async #writtenAfterAll(wanted: SandboxRow, error: unknown): Promise<Versioned | undefined> {
     if (error instanceof ArcError && (error.code === 'conflict' || error.code === 'disk_full')) return undefined;
     const newest = await this.read(wanted.id).catch(() => undefined);
-    return newest && JSON.stringify(newest.row) === JSON.stringify(wanted) ? newest : undefined;
+    if (!newest || JSON.stringify(newest.row) !== JSON.stringify(wanted)) return undefined;
+    return this.#written(newest.row, newest.revision);
   }
 
   /**
@@ -54,7 +73,7 @@ export class Rows {
       try {
         const writes = [putRow(next, current.revision), ...changeEvents(current.row, next), ...also(next)];
         const [revision = 0] = await this.#store.commit(writes);
-        return { row: next, revision };
+        return this.#written(next, revision);
       } catch (error) {
         const written = await this.#writtenAfterAll(next, error);
         if (written) return written;

@@ -106,6 +106,7 @@ export class SandboxService implements Sandboxes {
     key: IdempotencyKey | undefined,
     options: CreateOptions,
   ): Promise<Versioned | string> {
+    this.#checkPlaces();
     const what = this.#wanted(template, request, seen);
     const { name } = template.template;
     const wanted = { template: name, owner: caller.owner, ...what, key, signal: options.signal };
@@ -376,6 +377,14 @@ export class SandboxService implements Sandboxes {
       ...(expiresAt === undefined ? {} : { expiresAt }),
       ...(position === undefined ? {} : { queuePosition: position }),
     };
+  }
+
+  #checkPlaces(): void {
+    const { options, rows } = this.#core;
+    if (rows.present < options.sandboxesMax) return;
+    throw new ArcError('at_capacity', `there are ${rows.present} sandboxes, and no more than that may be`, {
+      hint: 'Remove some, or raise `--max-sandboxes`.',
+    });
   }
 
   #throwIfClosing(): void {

@@ -246,7 +246,10 @@ export class Pools {
     }
     const starting = pools.reduce((sum, pool) => sum + pool.starting.size, 0);
     const atOnce = Math.max(1, Math.floor(options.startsMax / 2));
-    const room = (this.#creates > 0 ? 1 : atOnce) - starting;
+    const places = options.sandboxesMax - this.#core.rows.present - this.#warm.size;
+    const room = Math.min((this.#creates > 0 ? 1 : atOnce) - starting, places);
+    // People's own come first: what is warm gives its place to them.
+    for (const warm of this.#readyOnes().slice(0, Math.max(0, -places))) if (this.#take(warm)) this.discard(warm);
     const plan = refill(
       pools.map((pool) => pool.facts(at)),
       room,
