@@ -1,4 +1,5 @@
 import type { Clock } from '../kit/clock.ts';
+import type { NodeLook } from './bench/node-look.ts';
 
 /** Runs one of the commands that set the machine up; they are composed in `main/` and know the implementations. */
 export type HostCommand = (argv: readonly string[]) => Promise<number>;
@@ -33,6 +34,8 @@ export interface CliEnv {
   readonly clock: Clock;
   /** Takes a signal over until the returned function is called. */
   onSignal(signal: SignalName, listener: () => void): () => void;
+  /** Of the server with this data folder; undefined where this process may not look, or it does not run here. */
+  readonly nodeLook?: (dataDir: string) => Promise<NodeLook | undefined>;
   readonly up?: HostCommand;
   readonly down?: HostCommand;
   readonly doctor?: HostCommand;

@@ -30,6 +30,16 @@ export function findServer(env: FindEnv, dataDirOption: string | undefined): Ser
   return fromDataDir(file.dataDir ?? defaultDataDir(env), env, key);
 }
 
+/** The data folder where `findServer` finds it; undefined where an address says where the server is. */
+export function findDataDir(env: FindEnv, dataDirOption: string | undefined): string | undefined {
+  const { ARC_URL: url, ARC_DATA_DIR: dataDir } = env.environment;
+  if (dataDirOption !== undefined) return resolve(env.cwd, dataDirOption);
+  if (url) return undefined;
+  if (dataDir) return resolve(env.cwd, dataDir);
+  const file = readClientFile(env);
+  return file.url === undefined ? (file.dataDir ?? defaultDataDir(env)) : undefined;
+}
+
 export function defaultDataDir(env: Pick<CliEnv, 'uid' | 'home'>): string {
   return env.uid === 0 ? '/var/lib/arc' : join(env.home, '.arc');
 }

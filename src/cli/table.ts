@@ -52,6 +52,7 @@ export const COMMANDS: Table = {
     load: () => import('./commands/levels.ts'),
   },
   nodes: { summary: 'the machines and the levels they give', load: () => import('./commands/nodes.ts') },
+  bench: { summary: 'measure how fast and how dense it is here', load: () => import('./commands/bench.ts') },
   doctor: { summary: 'check this machine', common: true, host: 'doctor' },
   dev: { summary: 'for working on Arc itself', host: 'dev' },
   completion: { summary: 'print completion for bash, zsh or fish', load: () => import('./commands/completion.ts') },

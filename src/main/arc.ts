@@ -24,6 +24,7 @@ const code = await runCli(process.argv.slice(2), {
   down: async (argv) => (await import('./down.ts')).down(argv),
   doctor: async (argv) => (await import('./doctor.ts')).doctor(argv),
   dev: async (argv) => (await import('./dev.ts')).dev(argv),
+  nodeLook: async (dataDir) => (await import('./node-look.ts')).nodeLook(dataDir),
   onSignal: (signal, listener) => {
     process.on(signal, listener);
     return () => process.off(signal, listener);

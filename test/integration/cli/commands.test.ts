@@ -299,3 +299,17 @@ test('every command has help, and the completion scripts name them all and are t
   assert.equal(bash.stderr, '');
   assert.equal(bash.stdout, 'add\n--isolation\n');
 });
+
+test('bench refuses levels that there are not, counts that are none, and keys that may not add templates', async () => {
+  await using api = await startApi();
+  for (const argv of [
+    ['--level', 'chroot'],
+    ['--rounds', '0'],
+    ['--rounds', '5', '--quick'],
+  ])
+    assert.equal((await cli(api, ['bench', ...argv])).code, 2, argv.join(' '));
+  const { out } = await cli(api, ['key', 'create', 'ci', '--scope', 'sandboxes:write', '--json']);
+  const { code, err } = await cli({ base: api.base, admin: JSON.parse(out).secret }, ['bench']);
+  assert.equal(code, 1);
+  assert.match(err, /needs a key with the scope admin/);
+});
