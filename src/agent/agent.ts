@@ -23,6 +23,8 @@ export interface AgentDeps {
   readonly images: Pick<Images, 'resolve'>;
   readonly slots: Slots;
   readonly sandboxesDir: string;
+  /** What a runtime is just trying out on this machine: nobody's sandbox, and gone when the try is over. */
+  readonly isTrial?: (id: string) => boolean;
   /** Looks at the firewall and mends it. */
   readonly checkRules: () => Promise<unknown>;
   /** What a program that ended badly said of the reason, where a person can do something about it. */
@@ -49,7 +51,7 @@ export class Agent {
   readonly #touched = new Set<Set<string>>();
   /** Ends heard of while the start was still on its way: a program may be faster than the news that it runs. */
   readonly #early = new Map<string, Exit>();
-  readonly #starting = new Set<string>();
+  readonly #starting = new Map<string, Runtime>();
   /** Of what was started by this process: what its program lacked is only of use to who is just starting it. */
   readonly #specs = new Map<string, ResolvedSpec>();
   /** Incarnations that stand still, by id. Only we freeze, so the kernel is asked once, when we open. */
@@ -191,6 +193,7 @@ export class Agent {
       const [there, ...known] = await Promise.all([this.#there(), ...looks]);
       const found = new Map(known.flat().map((holding) => [holding.id, holding]));
       for (const orphan of there) if (!found.has(orphan.id)) found.set(orphan.id, orphan);
+      for (const id of found.keys()) if (this.#deps.isTrial?.(id)) found.delete(id);
       const fresh = (id: string) => !touched.has(id) && !this.#lanes.busy(id);
       for (const holding of found.values()) if (fresh(holding.id)) this.#adopt(holding);
       for (const holding of [...this.#held.values()]) {
@@ -222,7 +225,7 @@ export class Agent {
     await this.#makeRoom(before, order, runtime);
     // The writable layer that is kept belongs to the ids of its slot, so a restart stays on it.
     const slot = this.#held.get(id)?.slot ?? this.#deps.slots.take();
-    this.#starting.add(keyOf(order));
+    this.#starting.set(keyOf(order), runtime);
     this.#specs.set(id, spec);
     try {
       const handle = await runtime.start({ id, incarnation, spec, slot, lowers, fresh, labels, owner }, signal);
@@ -257,7 +260,8 @@ export class Agent {
   #ended(runtime: Runtime, target: Target, exit: Exit): void {
     const holding = this.#held.get(target.id);
     const known = holding?.runtime === runtime && holding.incarnation === target.incarnation;
-    if (!known && this.#starting.has(keyOf(target))) this.#early.set(keyOf(target), exit);
+    // Every runtime on one helper hears of every end; only its own knows what it means.
+    if (!known && this.#starting.get(keyOf(target)) === runtime) this.#early.set(keyOf(target), exit);
     if (!known || holding.phase !== 'running') return;
     this.#held.set(target.id, { ...bare(holding), phase: 'exited', exit });
     const about = { id: target.id, incarnation: target.incarnation };

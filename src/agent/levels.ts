@@ -10,7 +10,7 @@ const ABSENT: Readonly<Record<Level, string>> = {
   container: 'neither crun nor runc works here; install crun',
   gvisor: 'runsc is not installed; install runsc',
   kata: 'no Kata runtime is built in yet',
-  microvm: 'no virtual machine runtime is built in yet',
+  microvm: 'nothing to make virtual machines from is here; make it with `arc kit`, then start Arc again',
 };
 
 /**

@@ -41,7 +41,7 @@ export interface Group extends Named {
 }
 /** Composed in `main/`, with a command line of its own. */
 export interface Host extends Named {
-  readonly host: 'up' | 'down' | 'doctor' | 'dev';
+  readonly host: 'up' | 'down' | 'doctor' | 'kit' | 'dev';
 }
 export type Entry = Leaf | Group | Host;
 

@@ -39,5 +39,6 @@ export interface CliEnv {
   readonly up?: HostCommand;
   readonly down?: HostCommand;
   readonly doctor?: HostCommand;
+  readonly kit?: HostCommand;
   readonly dev?: HostCommand;
 }

@@ -54,6 +54,7 @@ export const COMMANDS: Table = {
   nodes: { summary: 'the machines and the levels they give', load: () => import('./commands/nodes.ts') },
   bench: { summary: 'measure how fast and how dense it is here', load: () => import('./commands/bench.ts') },
   doctor: { summary: 'check this machine', common: true, host: 'doctor' },
+  kit: { summary: 'make what virtual machines start from', host: 'kit' },
   dev: { summary: 'for working on Arc itself', host: 'dev' },
   completion: { summary: 'print completion for bash, zsh or fish', load: () => import('./commands/completion.ts') },
   version: { summary: 'print the versions', load: () => import('./commands/version.ts') },

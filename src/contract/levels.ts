@@ -41,7 +41,7 @@ export const LEVEL_WORDS: Readonly<Record<Level, LevelWords>> = {
   microvm: {
     protects: 'a virtual machine with a kernel of its own and few devices',
     exposes: 'needs a hole in the guest kernel, and then one in the virtual machine monitor or the processor',
-    how: 'apt-get install qemu-system-x86; /dev/kvm makes it fast',
+    how: '`arc kit`, then start Arc again; /dev/kvm makes it fast',
   },
 };
 

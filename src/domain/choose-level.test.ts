@@ -67,3 +67,10 @@ test('whatever is asked for and whatever is there: never weaker than the templat
     ),
   );
 });
+
+test('auto gives an emulated level only where the template allows nothing else', () => {
+  const here = seen('container', 'gvisor').concat({ level: 'microvm', available: true, emulated: true });
+  assert.equal(chooseLevel(base('container'), 'auto', here), 'gvisor');
+  assert.equal(chooseLevel(base('microvm'), 'auto', here), 'microvm');
+  assert.equal(chooseLevel(base('container'), 'microvm', here), 'microvm');
+});

@@ -7,6 +7,8 @@ import { LEVELS, type Level } from '../contract/states.ts';
 export interface LevelSeen {
   readonly level: Level;
   readonly available: boolean;
+  /** So slow that `auto` gives it only where the template allows nothing else. */
+  readonly emulated?: boolean;
 }
 
 /** The builtin root that is a view of the machine's own programs: a jail shows it, nothing else can. */
@@ -55,8 +57,10 @@ export function chooseLevel(
 }
 
 function strongest(template: string, allowed: readonly Level[], seen: readonly LevelSeen[]): Level {
-  const had = seen.filter(({ available }) => available).map(({ level }) => level);
-  const level = allowed.findLast((one) => had.includes(one));
+  const available = seen.filter((one) => one.available);
+  const had = available.map(({ level }) => level);
+  const quick = available.filter(({ emulated }) => emulated !== true).map(({ level }) => level);
+  const level = allowed.findLast((one) => quick.includes(one)) ?? allowed.findLast((one) => had.includes(one));
   if (level !== undefined) return level;
   throw new ArcError(
     'isolation_unavailable',

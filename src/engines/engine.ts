@@ -60,6 +60,8 @@ export interface LevelReport {
   readonly level: Level;
   readonly available: boolean;
   readonly runtime?: string;
+  /** By translating every instruction: isolates as well, and is so slow that nobody gets it who has not asked for it by name. */
+  readonly emulated?: boolean;
   /** What it protects from, or why it is not to be had and what would bring it. */
   readonly note: string;
   /** Of one that can be had: what a sandbox of it costs beside its program, measured when the level was tried. */

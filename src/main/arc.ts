@@ -23,6 +23,7 @@ const code = await runCli(process.argv.slice(2), {
   up: async (argv) => (await import('./up.ts')).up(argv),
   down: async (argv) => (await import('./down.ts')).down(argv),
   doctor: async (argv) => (await import('./doctor.ts')).doctor(argv),
+  kit: async (argv) => (await import('./kit.ts')).kit(argv),
   dev: async (argv) => (await import('./dev.ts')).dev(argv),
   nodeLook: async (dataDir) => (await import('./node-look.ts')).nodeLook(dataDir),
   onSignal: (signal, listener) => {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArcError, ERRORS } from '../contract/errors.ts';
+import { KIT_NEEDS } from '../host/kit/needs.ts';
 import { NEEDS, type Need } from '../host/setup/index.ts';
 import { prepareHost } from './host-setup.ts';
 
@@ -16,6 +17,7 @@ const test = (name: string, seenAs: string, packages: string): Need => ({
 });
 const TEST_NEEDS: readonly Need[] = [
   ...NEEDS.map((need) => ({ ...need, required: true })),
+  ...KIT_NEEDS,
   test('runc', 'runc', 'runc'),
   test('a registry', 'docker-registry', 'docker-registry'),
   test('htpasswd', 'htpasswd', 'apache2-utils'),

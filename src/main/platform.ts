@@ -187,6 +187,14 @@ async function tellLevels(engine: LevelTeller, say: (line: string) => void): Pro
   say(`isolation levels here: ${given.join(', ') || 'none'}`);
 }
 
+/** What virtual machines need, where all of it is here. */
+function machinePrograms(find: (name: string) => string | undefined): Pick<Programs, 'machines'> {
+  const [qemu, bwrap, mkfsErofs] = ['qemu-system-x86_64', 'bwrap', 'mkfs.erofs'].map(find);
+  const [unshare, mount] = ['unshare', 'mount'].map(find);
+  if (!(qemu && bwrap && mkfsErofs && unshare && mount)) return {};
+  return { machines: { qemu, bwrap, mkfsErofs, unshare, mount } };
+}
+
 /** Absolute paths of the programs that the engine calls. */
 function programs(): Programs {
   const { find } = finder(searchPath());
@@ -206,5 +214,6 @@ function programs(): Programs {
     ...optional('runsc'),
     ...optional('bwrap'),
     jailKit: buildJailKit,
+    ...machinePrograms(find),
   };
 }

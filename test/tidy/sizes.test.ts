@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ALLOWED, helperLines, MAX_HELPER_LINES, tooLong, tooWide } from './sizes.ts';
+import { ALLOWED, helperLines, MAX_GUEST_LINES, MAX_HELPER_LINES, tooLong, tooWide } from './sizes.ts';
 import { paths, source, sources } from './sources.ts';
 
 test('no file is longer than its limit', () => {
@@ -19,6 +19,11 @@ test('the node helper has at most 1,500 lines', () => {
   const files = sources(/^native\/[^/]*\.[ch]$/).filter(({ path }) => !/whoami|test|fuzz/.test(path));
   const lines = helperLines(files);
   assert.ok(lines <= MAX_HELPER_LINES, `${lines} lines`);
+});
+
+test('the first program of virtual machines has at most 600 lines of its own', () => {
+  const lines = helperLines(sources(/^native\/guest\/.*\.[ch]$/));
+  assert.ok(lines > 0 && lines <= MAX_GUEST_LINES, `${lines} lines`);
 });
 
 test('what is too long or too wide is found, and an exception may only shrink', () => {

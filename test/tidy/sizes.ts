@@ -5,6 +5,8 @@ export const MAX_TEST_LINES = 600;
 export const MAX_COLUMNS = 120;
 /** The node helper runs as root beside every sandbox: small enough to be read whole. */
 export const MAX_HELPER_LINES = 1500;
+/** What runs in every virtual machine before its program, beside the helper's parts that it shares. */
+export const MAX_GUEST_LINES = 600;
 
 export interface Allowed {
   readonly path: string;

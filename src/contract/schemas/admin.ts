@@ -117,6 +117,7 @@ export const NodeView = Type.Object(
         {
           level: LevelName,
           available: Type.Boolean(),
+          emulated: Type.Optional(Type.Boolean()),
           runtime: Type.Optional(Type.String()),
           note: Type.String(),
           cost: Type.Optional(LevelCostView),

@@ -22,7 +22,9 @@ import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
 import { bwrap, jailFlavour } from '../../runtimes/jail/index.ts';
 import { FLAVOURS, type Flavour, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
+import type { Runtime } from '../../runtimes/runtime.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
+import { type MachinePrograms, machineRuntimes } from './machines.ts';
 
 /** Absolute paths of the programs of this machine; what is not installed is left out. */
 export interface Programs {
@@ -37,6 +39,8 @@ export interface Programs {
   readonly nsjail?: string;
   /** Builds, at the first need, the program that jails are started and used through; see `host/helper/build.ts`. */
   readonly jailKit?: () => Promise<string>;
+  /** Present when all that virtual machines need is. */
+  readonly machines?: MachinePrograms;
 }
 
 export interface LocalEngineDeps {
@@ -84,10 +88,12 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   const monitor = deps.monitor ?? nftMonitor(deps.programs.nft);
   const firewall = new Firewall({ plan, nft: deps.programs.nft, run: deps.run, monitor, log: deps.log });
   const slots = new Slots(plan.slots, uids);
+  const trials = new Set<string>();
   const parts = await nodeParts(deps, plan, firewall);
   const agent = new Agent({
     node: deps.node,
-    runtimes: await runtimesOf(deps, parts, slots),
+    runtimes: await runtimesOf(deps, parts, slots, trials),
+    isTrial: (id) => trials.has(id),
     helper: deps.helper,
     images: deps.images,
     slots,
@@ -169,21 +175,33 @@ export function openFilesMax(limits: string): number {
   return Number.isInteger(hard) && hard > 0 ? hard : OPEN_FILES_FALLBACK;
 }
 
-async function runtimesOf(deps: LocalEngineDeps, parts: NodeParts, slots: Slots): Promise<readonly OciRuntime[]> {
+async function runtimesOf(
+  deps: LocalEngineDeps,
+  parts: NodeParts,
+  slots: Slots,
+  trials: Set<string>,
+): Promise<readonly Runtime[]> {
   const hostVersion = await readFile('/proc/version', 'utf8');
   const borrow = async () => {
     const lowers = await deps.images.resolve({ kind: 'builtin', name: 'shell' });
     const slot = slots.take();
-    return { id: encodeId('sb', deps.rng.bytes(ID_BYTES)), slot, lowers, giveBack: () => slots.give(slot) };
+    const id = encodeId('sb', deps.rng.bytes(ID_BYTES));
+    trials.add(id);
+    const giveBack = () => {
+      trials.delete(id);
+      slots.give(slot);
+    };
+    return { id, slot, lowers, giveBack };
   };
   const { programs } = deps;
   const flavours = await flavoursOf(deps);
-  return flavours.flatMap((flavour) => {
+  const oci = flavours.flatMap((flavour) => {
     const program = programs[flavour.name];
     if (program === undefined) return [];
     const probe = (runtime: OciRuntime) => probeLevel(runtime, flavour, { borrow, hostVersion, clock: deps.clock });
     return [new OciRuntime({ ...parts, flavour, program, nsenter: programs.nsenter }, probe)];
   });
+  return [...oci, ...(await machineRuntimes(deps, parts, { borrow, hostVersion }))];
 }
 
 /** In the order of preference within a level. A jail kit that can't be built costs the level jail and nothing else. */

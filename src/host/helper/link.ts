@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { ArcError } from '../../contract/errors.ts';
 import { errorOf } from './answers.ts';
 import {
@@ -25,7 +26,7 @@ export interface Answer {
 
 /** One connection to the helper: requests by number, and whatever comes without being asked for. */
 export class HelperLink {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #reader = new FrameReader();
   readonly #waiting = new Map<number, Waiting>();
   #next = 1;
@@ -34,7 +35,7 @@ export class HelperLink {
   onFrame: (frame: Frame) => void = () => {};
   onClose: () => void = () => {};
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Duplex) {
     this.#socket = socket;
     socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     socket.on('error', () => {});
@@ -48,6 +49,11 @@ export class HelperLink {
       socket.once('connect', resolve);
       socket.once('error', (cause) => reject(unavailable('the node helper does not answer', cause)));
     });
+    return await HelperLink.over(socket);
+  }
+
+  /** Over a connection that is there already: to the helper, or to the first program of a virtual machine, which speaks alike. */
+  static async over(socket: Duplex): Promise<{ link: HelperLink; hello: Fields }> {
     const link = new HelperLink(socket);
     try {
       const { fields } = await link.request(MESSAGE.hello, [['v', PROTOCOL_VERSION]]);
@@ -102,7 +108,7 @@ export class HelperLink {
   }
 
   unref(): void {
-    this.#socket.unref();
+    if (this.#socket instanceof Socket) this.#socket.unref();
   }
 
   #receive(bytes: Buffer): void {

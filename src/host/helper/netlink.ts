@@ -46,11 +46,16 @@ export interface NetMessages {
   readonly inside: Buffer;
 }
 
+/** Hardware address of an end of a slot's veth: 0 the host's, 1 the sandbox's. */
+export function linkAddress(slot: number, end: number): Buffer {
+  return Buffer.from([0x02, 0x61, 0x72, end, slot >> 8, slot & 255]);
+}
+
 export function netMessages(order: Pick<HelperStart, 'net' | 'slot'>): NetMessages {
   const { net, slot } = order;
   const address = ipv4(net.address);
   const gateway = ipv4(net.gateway);
-  const mac = (end: number) => Buffer.from([0x02, 0x61, 0x72, end, slot >> 8, slot & 255]);
+  const mac = (end: number) => linkAddress(slot, end);
   const link = (name: string, end: number) => [
     attribute(IFLA.ifname, text(name)),
     attribute(IFLA.mtu, word(net.mtu)),

@@ -10,7 +10,7 @@ export interface SandboxRecord {
   readonly id: string;
   readonly incarnation: number;
   readonly slot: number;
-  readonly runtime: Flavour['name'];
+  readonly runtime: string;
   readonly address: string;
   readonly hostInterface: string;
   readonly lowers: readonly string[];
@@ -68,7 +68,7 @@ function isRecord(value: unknown): value is SandboxRecord {
 
 export function recordOf(
   order: StartOrder,
-  runtime: Flavour['name'],
+  runtime: string,
   net: { readonly address: string; readonly hostInterface: string },
 ): SandboxRecord {
   const { id, incarnation, slot, lowers, spec } = order;
