@@ -131,6 +131,8 @@ export class Invariants {
     if (isUp(row.state)) {
       assert.equal(thing?.phase, 'running', `${row.id} is ${row.state}; the engine says ${thing?.phase}`);
       assert.equal(thing?.incarnation, row.incarnation);
+      const frozen = thing?.phase === 'running' && thing.frozen === true;
+      assert.equal(frozen, row.state === 'frozen', `${row.id} is ${row.state}; the engine says frozen: ${frozen}`);
       if (thing?.phase === 'running') assert.deepEqual(thing.placement, row.placement);
     } else {
       assert.notEqual(thing?.phase, 'running', `${row.id} is ${row.state} and runs`);

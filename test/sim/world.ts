@@ -25,6 +25,14 @@ export const TEMPLATES: readonly Template[] = [
     ...{ ttl: '2m', afterReboot: 'fail', pool: { min: 2, max: 6 } },
   },
   { name: 'sick', root: { builtin: 'shell' }, command: ['/missing'], pool: { min: 1 } },
+  {
+    name: 'nap',
+    root: { builtin: 'shell' },
+    command: ['/nap'],
+    ports: [80],
+    idle: { soft: '2s', hard: '4s', then: 'frozen', stop: '6s' },
+  },
+  { name: 'kept', root: { builtin: 'shell' }, command: ['/kept'], idle: { hard: '3s', then: 'stopped', keep: true } },
   { name: 'broken', root: { builtin: 'shell' }, command: ['/missing'] },
 ];
 
