@@ -94,7 +94,7 @@ function Inside(): JSX.Element {
         </nav>
         <div class="who">
           <span class="muted cut">{held.state === 'in' ? held.view.owner : ''}</span>
-          <div class="row">
+          <div class="row buttons">
             <ThemeButton />
             <button type="button" class="quiet end" onClick={() => void signOut()}>
               Sign out
@@ -102,7 +102,8 @@ function Inside(): JSX.Element {
           </div>
         </div>
       </div>
-      <div class="main">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <div class="main" tabIndex={0}>
         {found?.match ? (
           found.page.view(found.match)
         ) : (

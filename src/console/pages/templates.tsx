@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { TemplateView } from '../../sdk/index.ts';
 import { onEvent, rows } from '../lib/fleet.ts';
-import { plural } from '../lib/format.ts';
+import { percent, plural } from '../lib/format.ts';
 import { BASE } from '../lib/router.ts';
 import { arc } from '../lib/session.ts';
 import { Empty } from '../parts/small.tsx';
@@ -71,6 +71,18 @@ function Template({ view, used }: { readonly view: TemplateView; readonly used: 
         <dd>
           {effective.isolation}, network {effective.network}
         </dd>
+        {view.pool && (
+          <>
+            <dt>Pool</dt>
+            <dd>
+              {view.pool.ready} of {view.pool.target} warm
+              {view.pool.starting > 0 && `, ${view.pool.starting} starting`}
+              {view.pool.hits + view.pool.misses > 0 &&
+                `, ${percent(view.pool.hits, view.pool.hits + view.pool.misses).toFixed(0)} % of creates hit`}
+              {view.pool.problem && <span class="note warn">{view.pool.problem}</span>}
+            </dd>
+          </>
+        )}
         {effective.ttl && (
           <>
             <dt>Lives</dt>

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Sandbox, Stats } from '../../sdk/index.ts';
 import { every } from '../lib/clock.ts';
-import { bytes, percent } from '../lib/format.ts';
+import { bytes } from '../lib/format.ts';
 import { noteError } from '../lib/session.ts';
 import { Chart } from '../parts/chart.tsx';
 
@@ -75,7 +75,7 @@ export function Usage(props: {
         {...common}
         title="Memory"
         now={bytes(last.memoryBytes)}
-        note={`of ${bytes(last.memoryLimitBytes)}, ${percent(last.memoryBytes, last.memoryLimitBytes).toFixed(0)} %`}
+        note={`of ${bytes(last.memoryLimitBytes)}`}
         top={last.memoryLimitBytes}
         series={[{ name: 'memory', values: samples.map(({ memoryBytes }) => memoryBytes) }]}
       />

@@ -2,6 +2,7 @@ import { FitAddon } from '@xterm/addon-fit';
 import { SearchAddon } from '@xterm/addon-search';
 import { WebLinksAddon } from '@xterm/addon-web-links';
 import { Terminal } from '@xterm/xterm';
+import { after } from '../lib/clock.ts';
 import '@xterm/xterm/css/xterm.css';
 
 /**
@@ -11,6 +12,8 @@ import '@xterm/xterm/css/xterm.css';
 export interface Screen {
   readonly terminal: Terminal;
   readonly search: SearchAddon;
+  /** Did a person act just now? What the screen says by itself answers what the program asked it. */
+  isTyping(): boolean;
   fit(): { readonly cols: number; readonly rows: number };
   dispose(): void;
 }
@@ -37,7 +40,18 @@ export function openScreen(box: HTMLElement, label: string): Screen {
   for (const command of [0, 1, 2, 9, 52, 777, 1337]) terminal.parser.registerOscHandler(command, () => true);
   terminal.open(box);
   terminal.textarea?.setAttribute('aria-label', label);
+  let acted = false;
+  for (const event of ['keydown', 'input', 'paste', 'compositionend'] as const) {
+    const note = () => {
+      acted = true;
+      after(0, () => {
+        acted = false;
+      });
+    };
+    box.addEventListener(event, note, { capture: true });
+  }
   return {
+    isTyping: () => acted,
     terminal,
     search,
     fit() {

@@ -113,6 +113,6 @@ export class Shell {
   }
 
   #type(data: string | Uint8Array): void {
-    if (!this.#replaying) this.#session?.write(data).catch(() => {});
+    if (!this.#replaying || this.#screen.isTyping()) this.#session?.write(data).catch(() => {});
   }
 }

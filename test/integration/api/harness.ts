@@ -55,7 +55,7 @@ const fakeConsole: ConsoleFiles = {
 };
 
 /** The API on a free port over fakes. */
-export async function startApi(options: { config?: Partial<ApiConfig>; clock?: Clock } = {}): Promise<Harness> {
+export async function startApi(options: { config?: Partial<ApiConfig>; clock?: Clock; pages?: ConsoleFiles } = {}): Promise<Harness> {
   const sandboxes = new FakeSandboxes();
   const templates = new FakeTemplates();
   const keys = new FakeKeys();
@@ -73,7 +73,7 @@ export async function startApi(options: { config?: Partial<ApiConfig>; clock?: C
     keys,
     sessions: new SessionStore({ store, clock, rng: realRng, keys }),
     links: new LinkStore({ store, clock, rng: realRng, sandboxes }),
-    pages: fakeConsole,
+    pages: options.pages ?? fakeConsole,
     clock,
     rng: realRng,
     logger,
