@@ -55,7 +55,9 @@ const fakeConsole: ConsoleFiles = {
 };
 
 /** The API on a free port over fakes. */
-export async function startApi(options: { config?: Partial<ApiConfig>; clock?: Clock; pages?: ConsoleFiles } = {}): Promise<Harness> {
+export async function startApi(
+  options: { config?: Partial<ApiConfig>; clock?: Clock; pages?: ConsoleFiles } = {},
+): Promise<Harness> {
   const sandboxes = new FakeSandboxes();
   const templates = new FakeTemplates();
   const keys = new FakeKeys();
