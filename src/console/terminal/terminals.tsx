@@ -41,12 +41,14 @@ export default function Terminals({ sandbox }: { readonly sandbox: Sandbox }): J
   useEffect(keep, [open]);
   return (
     <section class="terminal" aria-label="Terminals">
-      <div class="bar" role="tablist" aria-label="Terminals">
-        {open.map(({ key }, index) => (
-          <button type="button" role="tab" key={key} aria-selected={shown === key} onClick={() => setShown(key)}>
-            Terminal {index + 1}
-          </button>
-        ))}
+      <div class="bar">
+        <div class="row" role="tablist" aria-label="Terminals">
+          {open.map(({ key }, index) => (
+            <button type="button" role="tab" key={key} aria-selected={shown === key} onClick={() => setShown(key)}>
+              Terminal {index + 1}
+            </button>
+          ))}
+        </div>
         {open.length < TERMINALS_MAX && (
           <button type="button" onClick={add} aria-label="Open another terminal">
             <Icon name="plus" />
