@@ -5,13 +5,14 @@ import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
 import { checkFullBox } from './lib/full-box.ts';
 import { addPooled, Claimer, untilFull } from './lib/pooled.ts';
+import { type Figure, figure, writeResult } from './lib/result.ts';
 import { startDocker } from './peers/docker.ts';
 
 /**
  * A claim from a pool of warm `whoami`, against Docker Engine's create and start of the same root, taking turns in one run;
  * then claims by 16 clients as fast as they come; then as many owners at the same moment as asked for.
  *
- *     node bench/claim.ts [--rounds 30] [--pool 400] [--owners 300]
+ *     node bench/claim.ts [--rounds 30] [--pool 400] [--owners 300] [--json FILE]
  */
 const ROUNDS = numberOf('--rounds', 30);
 const POOL = numberOf('--pool', 400);
@@ -28,11 +29,11 @@ function numberOf(flag: string, fallback: number): number {
 await using arc = await launchArc({ octet: 217 });
 await addPooled(arc, POOL);
 await untilFull(arc, POOL);
-await turns();
-await sustained();
-await crowd();
+const { checked, figures: inTurn } = await turns();
+const figures = [...inTurn, await sustained(), await crowd()];
+await writeResult('claim', figures, { checked });
 
-async function turns(): Promise<void> {
+async function turns(): Promise<{ readonly checked: string; readonly figures: readonly Figure[] }> {
   await using docker = await startDocker();
   const builtins = join(arc.dataDir, 'builtins');
   const root = (await readdir(builtins)).find((name) => name.startsWith('whoami-')) ?? '';
@@ -61,16 +62,26 @@ async function turns(): Promise<void> {
     figures.docker.push(theirs);
   }
   claimer.close();
-  console.log(`checked ${checkFullBox(arc.dataDir, ids)}`);
+  const checked = `${checkFullBox(arc.dataDir, ids)}; ${runtime}`;
+  console.log(`checked ${checked}`);
   console.log(`runtime ${runtime} against Docker Engine ${docker.version}, ${ROUNDS} rounds in turn`);
   const row = (name: string, ms: readonly number[]) => [name, median(ms), percentile(ms, 0.9), percentile(ms, 0.99)];
   const rows = [row('claim → answer', figures.api), row('claim → first 200', figures.claim)];
   console.log(table(['', 'p50 ms', 'p90 ms', 'p99 ms'], [...rows, row('Docker → first 200', figures.docker)]));
   console.log(`ratio of the medians to the first 200: ${(median(figures.docker) / median(figures.claim)).toFixed(0)}`);
   await removeAll(ids);
+  const peer = { name: `Docker Engine ${docker.version}`, values: figures.docker };
+  return {
+    checked,
+    figures: [
+      figure('claim → first 200', figures.claim, { peer, bar: { of: 'ratio', least: 120 } }),
+      figure('claim, the answer of the API', figures.api, { bar: { of: 'value', most: 2 } }),
+      figure('claim, the answer of the API at p99', percentile(figures.api, 0.99), { bar: { of: 'value', most: 10 } }),
+    ],
+  };
 }
 
-async function sustained(): Promise<void> {
+async function sustained(): Promise<Figure> {
   await untilFull(arc, POOL);
   const claimers = Array.from({ length: CLIENTS }, () => new Claimer(arc));
   const all = Math.floor(POOL * 0.9);
@@ -98,9 +109,11 @@ async function sustained(): Promise<void> {
   );
   if (new Set(ids).size !== ids.length) throw new Error('one was handed over twice');
   await removeAll(ids);
+  const bar = { of: 'value', least: 300 } as const;
+  return figure(`claims by ${CLIENTS} clients`, (all / took) * 1_000, { unit: 'a second', bar });
 }
 
-async function crowd(): Promise<void> {
+async function crowd(): Promise<Figure> {
   await untilFull(arc, POOL);
   const claimers: Claimer[] = [];
   for (let i = 0; i < OWNERS; i++) {
@@ -122,6 +135,8 @@ async function crowd(): Promise<void> {
       `${answered.toFixed(0)} ms and serving after ${served.toFixed(0)} ms, ${cold} were started cold`,
   );
   await removeAll(ids);
+  const bar = { of: 'value', most: 10 } as const;
+  return figure(`${OWNERS} owners at once, all serving`, served / 1_000, { unit: 's', bar });
 }
 
 async function removeAll(ids: readonly string[]): Promise<void> {

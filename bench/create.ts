@@ -4,13 +4,14 @@ import { launchArc } from '../test/e2e/lib/launch.ts';
 import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
 import { numberOf } from './lib/flags.ts';
+import { figure, writeResult } from './lib/result.ts';
 import { startDocker } from './peers/docker.ts';
 
 /**
  * create → first 200 for `whoami`, Arc in its full default box against Docker Engine with the same root, taking turns in
  * one run; then as many live at once as asked for, all answering.
  *
- *     node bench/create.ts [--rounds 30] [--live 300]
+ *     node bench/create.ts [--rounds 30] [--live 300] [--json FILE]
  */
 const ROUNDS = numberOf('--rounds', 30);
 const LIVE = numberOf('--live', 300);
@@ -68,9 +69,16 @@ console.log(
 );
 console.log(`ratio of the medians: ${(median(dockerMs) / median(arcMs)).toFixed(1)} times faster`);
 
-await manyLive();
+const perSecond = await manyLive();
+await writeResult('create', [
+  figure('cold create → first 200', arcMs, {
+    peer: { name: `Docker Engine ${docker.version}`, values: dockerMs },
+    bar: { of: 'ratio', least: 8 },
+  }),
+  figure(`${LIVE} live at once, eight creates at a time`, perSecond, { unit: 'creates a second' }),
+]);
 
-async function manyLive(): Promise<void> {
+async function manyLive(): Promise<number> {
   const began = performance.now();
   const ids: string[] = [];
   const work = Array.from({ length: LIVE }, (_, index) => index);
@@ -83,4 +91,5 @@ async function manyLive(): Promise<void> {
   await Promise.all(ids.map((id) => firstAnswer(`${arc.edge}/_sb/${id}/`, {}, ANSWER_TIMEOUT_MS)));
   const perSecond = (LIVE / created) * 1000;
   console.log(`${ids.length} live at once, all answering; created at ${perSecond.toFixed(1)} a second`);
+  return perSecond;
 }

@@ -5,12 +5,13 @@ import { checkBoxes } from './lib/check-boxes.ts';
 import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
 import { numberOf } from './lib/flags.ts';
+import { figure, writeResult } from './lib/result.ts';
 
 /**
  * How many `whoami` live on this machine: memory that they cost in all (kernel, Arc and themselves, as what is lost of
  * MemAvailable), every one answering through the edge; then how soon Arc is back with all of them after it was killed.
  *
- *     node bench/density.ts [COUNT]
+ *     node bench/density.ts [COUNT] [--json FILE]
  */
 const COUNT = Number(process.argv[2] ?? 4000) || 4000;
 const AT_ONCE = numberOf('--at-once', 4);
@@ -68,7 +69,8 @@ try {
   const began = performance.now();
   const ids = await createAll(arc);
   console.log(`${ids.length} created in ${secondsSince(began)} s`);
-  console.log(await checkBoxes(arc, ids));
+  const checked = await checkBoxes(arc, ids);
+  console.log(checked);
   await answerAll(arc, ids);
   await delay(SETTLE_MS);
   const after = availableMiB();
@@ -93,6 +95,18 @@ try {
         ['all answer again, s', served],
       ],
     ),
+  );
+  const at = (limit: number) => ({ of: 'value', most: limit }) as const;
+  await writeResult(
+    'density',
+    [
+      figure(`${COUNT} live whoami, all-in`, before - after, { unit: 'MiB', bar: at(4096) }),
+      figure('each beyond the first, all-in', (withOne - after) / COUNT, { unit: 'MiB', bar: at(1) }),
+      figure('GET /healthz under all of them', held, { bar: { of: 'p99', most: 20 } }),
+      figure('ready again after a kill', Number(ready), { unit: 's', bar: at(1) }),
+      figure('all answer again after a kill', Number(served), { unit: 's', bar: at(3) }),
+    ],
+    { checked },
   );
 } finally {
   await arc[Symbol.asyncDispose]();

@@ -4,13 +4,14 @@ import { launchArc } from '../test/e2e/lib/launch.ts';
 import { checkBoxes } from './lib/check-boxes.ts';
 import { median, table } from './lib/figures.ts';
 import { numberOf } from './lib/flags.ts';
+import { figure, writeResult } from './lib/result.ts';
 import { startDocker } from './peers/docker.ts';
 
 /**
  * create + remove of `whoami`, so many at once, each cold, for so long: Arc in its full default box against Docker Engine with
  * the same program, in turns of some seconds; and whether the rate stays what it was.
  *
- *     node bench/sustained.ts [--seconds 60] [--turn 10] [--at-once 4]
+ *     node bench/sustained.ts [--seconds 60] [--turn 10] [--at-once 4] [--json FILE]
  */
 const SECONDS = numberOf('--seconds', 60);
 const TURN_SECONDS = numberOf('--turn', 10);
@@ -28,7 +29,8 @@ const builtins = join(arc.dataDir, 'builtins');
 const root = (await readdir(builtins)).find((name) => name.startsWith('whoami-')) ?? '';
 const binary = await readFile(join(builtins, root, 'whoami'));
 await docker.importImage('whoami', [{ path: 'whoami', mode: 0o755, data: binary }]);
-console.log(await checkBoxes(arc, [first.id]));
+const checked = await checkBoxes(arc, [first.id]);
+console.log(checked);
 await remove(first.id);
 
 async function arcOnce(): Promise<void> {
@@ -68,3 +70,16 @@ console.log(
   ),
 );
 console.log(`ratio ${(median(ours) / median(theirs)).toFixed(1)}; Arc turn by turn: ${shown(ours)}`);
+await writeResult(
+  'sustained',
+  [
+    figure(`create + remove, ${AT_ONCE} at once`, ours, {
+      unit: 'a second',
+      peer: { name: `Docker Engine ${docker.version}`, values: theirs },
+      higherIsBetter: true,
+      bar: { of: 'ratio', least: 10 },
+    }),
+    figure('slowest turn of the fastest', (Math.min(...ours) / Math.max(...ours)) * 100, { unit: '%' }),
+  ],
+  { checked },
+);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { removeTree } from '../../src/kit/remove-tree.ts';
 import { median, table } from '../lib/figures.ts';
+import { figure, writeResult } from '../lib/result.ts';
 import { HOT, idOf } from './layout.ts';
 import { caddy, haproxy, nginx, type Peer, upstream } from './peers.ts';
 import { Pinned } from './process.ts';
@@ -127,6 +128,32 @@ function summary(one: Target) {
   };
 }
 
+function figuresOf(rows: readonly ReturnType<typeof summary>[]) {
+  const of = (name: string) => rows.find((row) => row.name === name) ?? rows[0];
+  const [edge, caddyRow, nginxRow] = [of('edge'), of('Caddy'), of('nginx')];
+  const p99 = (row: typeof edge, rate: number) => row?.fixed.find((one) => one.rate === rate)?.p99Us ?? Number.NaN;
+  const shares = [
+    [500, 2],
+    [3_000, 3],
+  ] as const;
+  return [
+    figure('requests of small answers, 10,000 routes, one core each', edge?.requestsPerSecond ?? Number.NaN, {
+      ...{ unit: 'a second', higherIsBetter: true },
+      peer: { name: 'Caddy', values: caddyRow?.requestsPerSecond ?? Number.NaN },
+      bar: { of: 'ratio', least: 1.3 },
+    }),
+    ...shares.map(([rate, share]) =>
+      figure(`p99 at ${rate} requests a second`, p99(edge, rate), {
+        unit: 'µs',
+        peer: { name: 'nginx', values: p99(nginxRow, rate) },
+        // At most so many times as long.
+        bar: { of: 'ratio', least: Number((1 / share).toFixed(3)) },
+      }),
+    ),
+    ...rows.map((row) => figure(`${row.name}: requests`, row.requestsPerSecond, { unit: 'a second' })),
+  ];
+}
+
 function versions(): Readonly<Record<string, string>> {
   const first = (name: string, ...args: string[]) => {
     const { stdout, stderr } = spawnSync(name, args, { encoding: 'utf8' });
@@ -148,10 +175,7 @@ try {
   for (let round = 0; round < ROUNDS; round += 1) for (const one of all) measure(one);
   const rows = all.map(summary);
   const setUs = JSON.parse(readFileSync(join(folder, 'set.json'), 'utf8'));
-  const result = {
-    at: new Date().toISOString(),
-    ...{ rounds: ROUNDS, seconds: SECONDS, versions: versions(), setUs, rows },
-  };
+  console.log(JSON.stringify(versions()));
   console.log(
     table(
       [
@@ -173,8 +197,7 @@ try {
     ),
   );
   console.log(`a new route, µs, at this many routes: ${JSON.stringify(setUs)}`);
-  const file = option('--json', '');
-  if (file !== '') writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+  await writeResult('edge/bench', figuresOf(rows));
 } finally {
   for (const one of started) await one.stop();
   await removeTree(folder, tmpdir());

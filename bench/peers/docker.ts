@@ -13,10 +13,14 @@ import { untilTrue } from '../lib/wait.ts';
  */
 export interface DockerPeer extends AsyncDisposable {
   readonly version: string;
+  /** For Docker's own command line, `docker -H ADDRESS`. */
+  readonly address: string;
   /** An image with these files as its only layer. */
   importImage(name: string, files: readonly { path: string; mode: number; data: Buffer }[]): Promise<void>;
   /** Create and start; gives the container's id and address. */
   run(image: string, command: readonly string[]): Promise<{ id: string; address: string }>;
+  /** Runs a command in a container that runs, to its end. */
+  exec(id: string, command: readonly string[]): Promise<void>;
   remove(id: string): Promise<void>;
 }
 
@@ -43,6 +47,7 @@ export async function startDocker(bip = '10.210.0.1/16'): Promise<DockerPeer> {
 
   return {
     version: info.Version,
+    address: `unix://${socket}`,
     async importImage(name, files) {
       const tar = pack();
       for (const file of files) tar.entry({ name: file.path, mode: file.mode }, file.data);
@@ -62,6 +67,16 @@ export async function startDocker(bip = '10.210.0.1/16'): Promise<DockerPeer> {
       const inspected = await call('GET', `/containers/${id}/json`);
       const detail = JSON.parse(inspected.body.toString()) as { NetworkSettings: { IPAddress: string } };
       return { id, address: detail.NetworkSettings.IPAddress };
+    },
+    async exec(id, command) {
+      const body = { Cmd: command, AttachStdout: true, AttachStderr: true };
+      const created = await call('POST', `/containers/${id}/exec`, Buffer.from(JSON.stringify(body)));
+      const { Id: exec } = JSON.parse(created.body.toString()) as { Id: string };
+      // Answers when the command's output is over.
+      await call('POST', `/exec/${exec}/start`, Buffer.from('{"Detach":false,"Tty":false}'));
+      const ended = await call('GET', `/exec/${exec}/json`);
+      if ((JSON.parse(ended.body.toString()) as { Running: boolean }).Running)
+        throw new Error(`docker exec ${exec} goes on`);
     },
     async remove(id) {
       await call('DELETE', `/containers/${id}?force=true`);
@@ -97,7 +112,7 @@ type Answer = { readonly status: number; readonly body: Buffer };
 function apiCaller(socketPath: string) {
   return (method: string, path: string, body?: Buffer): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      const isJson = body !== undefined && path.startsWith('/containers');
+      const isJson = body !== undefined && /^\/(containers|exec)\//.test(path);
       const headers = { 'content-type': isJson ? 'application/json' : 'application/x-tar' };
       const sent = request({ socketPath, method, path, headers }, (response) => {
         const chunks: Buffer[] = [];

@@ -61,7 +61,16 @@ export async function nodeLook(dataDir: string): Promise<NodeLook | undefined> {
       };
       return walls(
         supplies(
-          { ...{ probe, dataDir, ...pids, live: readdirSync(join(dataDir, 'sandboxes')).length, addresses } },
+          {
+            ...{
+              probe,
+              dataDir,
+              ...pids,
+              live: readdirSync(join(dataDir, 'sandboxes')).length,
+              most: config.maxSandboxes,
+              addresses,
+            },
+          },
           each,
         ),
       );

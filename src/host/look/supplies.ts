@@ -24,6 +24,8 @@ export interface Here {
   readonly helperPid: number | undefined;
   /** Sandboxes that live here now. */
   readonly live: number;
+  /** Sandboxes that this server may hold, by its configuration. */
+  readonly most: number;
   /** Addresses of the range. */
   readonly addresses: number;
 }
@@ -56,6 +58,7 @@ export function supplies(here: Here, each: Each): readonly Supply[] {
     ...known('memory', 'memory (MemAvailable), bytes', availableBytes(probe), 0, each.memoryBytes ?? 0),
     ...known('pids', 'processes (kernel.pid_max)', at('/proc/sys/kernel/pid_max'), threads, each.processes),
     ...known('threads', 'threads (kernel.threads-max)', at('/proc/sys/kernel/threads-max'), threads, each.processes),
+    ...known('most', 'sandboxes of this server (--max-sandboxes)', here.most, live, 1),
     ...known('addresses', 'addresses (network.range)', here.addresses, live, 1),
     ...known('ids', 'host ids', idSlots(probe), live, 1),
     ...known('cgroups', 'memory cgroups of the kernel', MEMORY_CGROUPS_MAX, groups, 1),
