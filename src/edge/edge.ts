@@ -168,6 +168,7 @@ class BuiltInEdge implements Edge, ForwardContext {
         tls.certificates.close();
         throw error;
       });
+      tls.certificates.listening?.();
     }
   }
 

@@ -42,7 +42,10 @@ export const runProgram: Run = (argv, options) =>
     child.on('error', (error) => {
       notStarted = error.message;
       // After a failed spawn there is no `close`; after an abort there is, and settling twice does nothing.
-      if (child.pid === undefined) resolve({ code: null, signal: null, stdout: '', stderr: '', notStarted });
+      if (child.pid !== undefined) return;
+      // Node ends its own timer of the time limit at this event only, and would keep the process alive until then.
+      child.emit('exit', null, null);
+      resolve({ code: null, signal: null, stdout: '', stderr: '', notStarted });
     });
     child.on('close', (code, signal) => resolve({ code, signal, stdout: stdout(), stderr: stderr() }));
     if (options.stdin !== undefined) {

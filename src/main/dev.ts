@@ -25,6 +25,7 @@ const TEST_NEEDS: readonly Need[] = [
   test('skopeo', 'skopeo', 'skopeo'),
   test('nginx', 'nginx', 'nginx-light'),
   test('slowhttptest', 'slowhttptest', 'slowhttptest'),
+  test('an ACME server', 'pebble', 'pebble'),
   test('OpenSSL', 'openssl', 'openssl'),
   test('Chromium', 'chromium', 'chromium'),
   test('ip', 'ip', 'iproute2'),

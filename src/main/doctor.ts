@@ -51,6 +51,7 @@ function factsOf(config: Config, tag: string): Facts {
   return {
     ...{ dataDir, tag, api: config.api, edge: config.edge, maxSandboxes: config.maxSandboxes },
     networkRange: config.networkRange.text,
+    acme: config.acmeDirectory !== undefined,
     server: async () => {
       const server = runningServer(dataDir);
       if (server === undefined) return 'none';

@@ -10,8 +10,13 @@ export interface Identity {
 
 /** Where the edge's certificate comes from, and comes from again when it is renewed. */
 export interface CertificateSource {
-  /** Tells `use` the identity that there is, and each later one, until closed. Throws where the first is no good. */
+  /**
+   * Tells `use` the identity that there is, and each later one, until closed. Throws where the first is no good. A
+   * source that has yet to get its first one tells none: handshakes fail until then.
+   */
   open(use: (identity: Identity) => void): Promise<void>;
+  /** The edge listens: challenges are answered from now on. */
+  listening?(): void;
   close(): void;
 }
 

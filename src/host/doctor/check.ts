@@ -30,6 +30,8 @@ export interface Facts {
   /** The tag of this data folder in names on the host, see `instanceTag` of host/network. */
   readonly tag: string;
   readonly maxSandboxes: number;
+  /** The edge's certificate is had by ACME. */
+  readonly acme?: boolean;
   /** `silent`: something holds the lock of the data folder, and the API doesn't answer. */
   readonly server: () => Promise<'running' | 'silent' | 'none'>;
   readonly helper: () => Promise<HelperFacts>;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { realClock } from '../../kit/real.ts';
 import type { Result } from './check.ts';
-import { type FakeMachine, factsOf, goodMachine, probeOf } from './fake-machine.ts';
+import { type FakeMachine, factsOf, goodMachine, noted, probeOf } from './fake-machine.ts';
 import { CHECKS, formatDoctor, realProbe, runDoctor } from './index.ts';
 
 /** One way in which each check must go red, and what the report must say. Every check has at least one row. */
@@ -447,6 +447,13 @@ const BREAKAGES: readonly Breakage[] = [
     status: 'fail',
     says: /user 1000/,
     breakIt: folder('/var/lib/arc', 0o40711, 1000),
+  },
+  {
+    check: 'edge.certificate',
+    when: 'none could be had',
+    status: 'fail',
+    says: /there is none; tried 3 times: locked/,
+    breakIt: noted({ names: [], failure: { at: 0, count: 3, what: 'locked' } }),
   },
   {
     check: 'clock.sane',

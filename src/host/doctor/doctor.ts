@@ -1,4 +1,5 @@
 import { type Facts, type Result, runCheck } from './check.ts';
+import { certificateChecks } from './checks/certificate.ts';
 import { cgroupChecks } from './checks/cgroups.ts';
 import { clockChecks } from './checks/clock.ts';
 import { kernelChecks } from './checks/kernel.ts';
@@ -16,6 +17,7 @@ export const CHECKS = [
   ...cgroupChecks,
   ...programChecks,
   ...networkChecks,
+  ...certificateChecks,
   ...limitChecks,
   ...storageChecks,
   ...clockChecks,

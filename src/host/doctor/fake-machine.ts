@@ -76,6 +76,12 @@ export function probeOf(machine: FakeMachine): Probe {
   };
 }
 
+/** How the edge's certificate stands, where it is had by ACME. */
+export const noted = (state: object) => (machine: FakeMachine) => {
+  machine.facts.acme = true;
+  machine.files['/var/lib/arc/acme/state.json'] = JSON.stringify(state);
+};
+
 export function factsOf(machine: FakeMachine): Facts {
   return {
     dataDir: '/var/lib/arc',

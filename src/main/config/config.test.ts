@@ -171,6 +171,25 @@ test('TLS wants all of its settings, and makes an edge beyond loopback safe', ()
   assert.deepEqual([config.tlsCert, config.tlsKey, config.hstsSeconds], ['/work/a.pem', '/work/a.key', 15_552_000]);
 });
 
+test('ACME wants agreement, a domain and TLS, and no files beside it', () => {
+  const acme = ['--acme-directory', 'https://acme.example/dir'];
+  const whole = [...acme, '--acme-agree-terms', '--edge-tls', '0.0.0.0:443', '--domain', 'sandboxes.example'];
+  const hook = ['--acme-dns-hook', '/opt/hook,--zone,a'];
+  assert.match(faults({ argv: whole.filter((word) => word !== '--acme-agree-terms') })[0] ?? '', /agreement/);
+  assert.match(faults({ argv: whole.slice(0, -2) })[0] ?? '', /set --domain/);
+  assert.match(
+    faults({ argv: [...acme, '--acme-agree-terms', '--domain', 'a.example'] })[0] ?? '',
+    /without --edge-tls/,
+  );
+  assert.match(faults({ argv: [...whole, '--tls-cert', 'a', '--tls-key', 'b'] })[0] ?? '', /exclude each other/);
+  assert.match(faults({ argv: hook })[0] ?? '', /no use without --acme-directory/);
+  assert.match(faults({ argv: [...whole, '--acme-dns-hook', 'hook'] })[0] ?? '', /absolute path/);
+  assert.match(faults({ argv: [...whole, '--acme-email', 'nobody'] })[0] ?? '', /mail address/);
+  assert.match(faults({ argv: [...whole, '--acme-directory=http://acme.example/dir'] }).join(), /https/);
+  const config = parse({ argv: [...whole, ...hook, '--acme-email', 'ops@a.example'] });
+  assert.deepEqual(config.acmeDnsHook, ['/opt/hook', '--zone', 'a']);
+});
+
 test('API and edge can not share one port, but may both let the kernel choose', () => {
   assert.match(faults({ argv: ['--edge', '127.0.0.1:7700'] })[0] ?? '', /same port/);
   assert.deepEqual(faults({ argv: ['--api', '127.0.0.1:0', '--edge', '127.0.0.1:0'] }), []);

@@ -174,13 +174,35 @@ function* crossChecks(config: Config): Generator<string> {
   }
 }
 
-function* tlsFaults({ edge, edgeTls, tlsCert, tlsKey }: Config): Generator<string> {
+function* tlsFaults(config: Config): Generator<string> {
+  const { edge, edgeTls, tlsCert, tlsKey, acmeDirectory } = config;
   const [listen, cert, key] = [SETTINGS.edgeTls.flag, SETTINGS.tlsCert.flag, SETTINGS.tlsKey.flag];
   if ((tlsCert === undefined) !== (tlsKey === undefined)) yield `${cert} and ${key} need each other`;
   if (edgeTls === undefined && tlsCert !== undefined) yield `${cert} is of no use without ${listen}`;
-  if (edgeTls !== undefined && tlsCert === undefined) yield `${listen} needs a certificate: ${cert} and ${key}`;
+  if (edgeTls !== undefined && tlsCert === undefined && acmeDirectory === undefined) {
+    yield `${listen} needs a certificate: ${cert} and ${key}, or ${SETTINGS.acmeDirectory.flag}`;
+  }
   if (edgeTls !== undefined && edgeTls.port !== 0 && edgeTls.port === edge.port) {
     yield `${listen} and ${SETTINGS.edge.flag} have the same port, ${edge.port}`;
+  }
+  yield* acmeFaults(config);
+}
+
+function* acmeFaults(config: Config): Generator<string> {
+  const { acmeDirectory, acmeEmail, acmeDnsHook, acmeAgreeTerms, domain } = config;
+  const { flag } = SETTINGS.acmeDirectory;
+  if (acmeDirectory === undefined) {
+    if (acmeEmail !== undefined) yield `${SETTINGS.acmeEmail.flag} is of no use without ${flag}`;
+    if (acmeDnsHook !== undefined) yield `${SETTINGS.acmeDnsHook.flag} is of no use without ${flag}`;
+    if (acmeAgreeTerms) yield `${SETTINGS.acmeAgreeTerms.flag} is of no use without ${flag}`;
+    return;
+  }
+  if (config.edgeTls === undefined) yield `${flag} is of no use without ${SETTINGS.edgeTls.flag}`;
+  if (config.tlsCert !== undefined) yield `${flag} and ${SETTINGS.tlsCert.flag} exclude each other`;
+  if (!acmeAgreeTerms)
+    yield `${flag} needs your agreement to the terms of that service: ${SETTINGS.acmeAgreeTerms.flag}`;
+  if (domain === 'localhost' || domain.endsWith('.localhost')) {
+    yield `${flag} gives no certificate for ${domain}: set ${SETTINGS.domain.flag}`;
   }
 }
 

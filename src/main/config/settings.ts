@@ -5,11 +5,14 @@ import {
   hostName,
   integer,
   listOf,
+  mailAddress,
   oneOf,
   origin,
   privateRange,
+  programWords,
   type Range,
   type Reader,
+  secureUrl,
   size,
   switchable,
 } from './values.ts';
@@ -24,6 +27,12 @@ export interface Config {
   readonly edgeTls: Address | undefined;
   readonly tlsCert: string | undefined;
   readonly tlsKey: string | undefined;
+  /** URL; undefined: no ACME. */
+  readonly acmeDirectory: string | undefined;
+  readonly acmeEmail: string | undefined;
+  readonly acmeAgreeTerms: boolean;
+  /** A program and its arguments. */
+  readonly acmeDnsHook: readonly string[] | undefined;
   readonly hstsSeconds: number;
   readonly connectionsPerClient: number;
   readonly domain: string;
@@ -159,6 +168,50 @@ export const SETTINGS = {
     fallback: () => undefined,
     shown: 'none',
     doc: 'The key of that certificate, PEM.',
+  }),
+  acmeDirectory: setting({
+    key: 'acmeDirectory',
+    flag: '--acme-directory',
+    variable: 'ARC_ACME_DIRECTORY',
+    fileKey: 'tls.acme.directory',
+    placeholder: 'URL',
+    read: secureUrl,
+    fallback: () => undefined,
+    shown: 'none',
+    doc: 'Directory of an ACME service, such as `https://acme-v02.api.letsencrypt.org/directory`, that the certificate is had from and renewed by, instead of files.',
+  }),
+  acmeEmail: setting({
+    key: 'acmeEmail',
+    flag: '--acme-email',
+    variable: 'ARC_ACME_EMAIL',
+    fileKey: 'tls.acme.email',
+    placeholder: 'ADDRESS',
+    read: mailAddress,
+    fallback: () => undefined,
+    shown: 'none',
+    doc: 'Where that service writes to when something is wrong with the account.',
+  }),
+  acmeAgreeTerms: setting({
+    key: 'acmeAgreeTerms',
+    flag: '--acme-agree-terms',
+    variable: 'ARC_ACME_AGREE_TERMS',
+    fileKey: 'tls.acme.agreeTerms',
+    placeholder: undefined,
+    read: switchable,
+    fallback: () => false,
+    shown: '`false`',
+    doc: 'You agree to the terms of that service. It is not asked for anything without.',
+  }),
+  acmeDnsHook: setting({
+    key: 'acmeDnsHook',
+    flag: '--acme-dns-hook',
+    variable: 'ARC_ACME_DNS_HOOK',
+    fileKey: 'tls.acme.dnsHook',
+    placeholder: 'PROGRAM,ARGUMENT,…',
+    read: programWords,
+    fallback: () => undefined,
+    shown: 'none: HTTP-01, and no wildcard',
+    doc: 'A program, called with `set` or `clear`, NAME and VALUE of a TXT record, that proves the domain by DNS-01; the certificate is then for `*.DOMAIN`, too.',
   }),
   hstsSeconds: setting({
     key: 'hstsSeconds',

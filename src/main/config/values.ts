@@ -107,6 +107,30 @@ export const hostName: Reader<string> = (written) => {
   return HOST_NAME.test(read.value) ? read : bad('must be a host name in lower case, such as sandbox.example.org');
 };
 
+/** An address of the web, by TLS, without name and password. */
+export const secureUrl: Reader<string> = (written) => {
+  const read = text(written);
+  if (!read.ok) return read;
+  const url = URL.canParse(read.value) ? new URL(read.value) : undefined;
+  const fits = url?.protocol === 'https:' && url.username === '' && url.password === '' && url.hash === '';
+  return fits ? good(url.href) : bad('must be an address that begins with https://');
+};
+
+export const mailAddress: Reader<string> = (written) => {
+  const read = text(written);
+  if (!read.ok) return read;
+  return /^[^\s@,?&<>]+@[^\s@,?&<>]+$/.test(read.value)
+    ? read
+    : bad('must be a mail address, such as ops@course.example');
+};
+
+/** A program by its absolute path, and its arguments. Never for a shell. */
+export const programWords: Reader<readonly string[]> = (written, base) => {
+  const read = listOf(text)(written, base);
+  if (!read.ok) return read;
+  return read.value[0]?.startsWith('/') ? read : bad('must begin with the absolute path of a program');
+};
+
 /** In a variable or flag, commas part the entries; in a file it is a list. */
 export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
   return (written, base) => {

@@ -14,8 +14,12 @@ export function certificateFolder(t: TestContext): string {
 }
 
 export function makeCertificate(folder: string, name: string, domain: string): Identity {
+  return make(folder, name, `DNS:${domain},DNS:*.${domain}`);
+}
+
+function make(folder: string, name: string, of: string): Identity {
   const [cert, key] = [join(folder, `${name}.pem`), join(folder, `${name}.key`)];
-  const names = `subjectAltName=DNS:${domain},DNS:*.${domain}`;
+  const names = `subjectAltName=${of}`;
   execFileSync(
     'openssl',
     [
@@ -32,3 +36,8 @@ export const fixed = (identity: Identity): CertificateSource => ({
   open: async (use) => use(identity),
   close: () => {},
 });
+
+/** For a server at an address. */
+export function makeAddressCertificate(folder: string, name: string, address: string): Identity {
+  return make(folder, name, `IP:${address}`);
+}

@@ -114,10 +114,10 @@ export const bodyOf = (response: string): string =>
 const CONDITION_MS = 5_000;
 
 /** Waits, within bounds, for a condition to hold. */
-export async function until(condition: () => boolean, what: string): Promise<void> {
-  const deadline = performance.now() + CONDITION_MS;
+export async function until(condition: () => boolean, what: string, ms = CONDITION_MS): Promise<void> {
+  const deadline = performance.now() + ms;
   while (!condition()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${CONDITION_MS} ms`);
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${ms} ms`);
     await realClock.sleep(5);
   }
 }
