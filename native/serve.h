@@ -98,8 +98,8 @@ static void take_over(struct job *j, const char *id) {
 static void job_add(unsigned kind, struct ref ref, const struct msg *m, int fd) { /* `fd`: of a file session */
   struct job *j = make(sizeof *j);
   *j = (struct job){.src.fd = -1, .kind = kind, .ref = ref, .begun = mono_ms(), .next = jobs};
-  jobs = j, njobs++, add(&j->order, m->p, m->n), take_over(j, get(m, "id"));
-  struct sandbox *s = sandbox_find(get(m, "id"));
+  jobs = j, njobs++, add(&j->order, m->p, m->n), m = &(struct msg){.p = j->order.p, .n = j->order.n};
+  take_over(j, get(m, "id")); struct sandbox *s = sandbox_find(get(m, "id")); /* the first may end its connection */
   if (kind == M_START) { /* the record is there before anything is made */
     if (!s) s = sandbox_new(get(m, "id"));
     logs_close(s), sandbox_fields(s, m), s->phase = PARTIAL, s->pid = 0, seal(m);

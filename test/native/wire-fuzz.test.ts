@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { hierarchiesOfFiles } from '../../src/host/cgroups/hierarchies.ts';
-import { encodeFields, encodeFrame, HEADER_BYTES, MESSAGE } from '../../src/host/helper/wire.ts';
+import { encodeFields, encodeFrame, type Field, HEADER_BYTES, MESSAGE } from '../../src/host/helper/wire.ts';
 import { TestNode } from './box.ts';
 
 /** The helper, built with sanitizers, at the receiving end of frames that are random, or once were good. */
@@ -124,6 +125,30 @@ test(`random and mutated frames do no harm (seed ${SEED})`, { timeout: 120_000 }
   const log = readFileSync(join(node.dir, 'helper.log'), 'utf8');
   assert.doesNotMatch(log, /ERROR: AddressSanitizer|runtime error/, `seed ${SEED}`);
   assert.equal(node.helper.pid, pid, `it is the same helper after all, seed ${SEED}`);
+});
+
+test('two orders of one sandbox, of a client that is gone by then, are both gone through', async () => {
+  const pid = node.helper.pid ?? assert.fail();
+  const target: Field[] = [
+    ['id', 'sb-test9'],
+    ['inc', 1],
+  ];
+  const socket = connect(join(node.dir, 'helper.sock'));
+  socket.write(hello);
+  await once(socket, 'data');
+  // The helper stands still, so that it reads both when nobody is there any more to be answered.
+  process.kill(pid, 'SIGSTOP');
+  try {
+    const orders = [2, 3].map((number) => encodeFrame(MESSAGE.destroy, number, encodeFields(target)));
+    await new Promise((resolve) => socket.write(Buffer.concat(orders), resolve));
+    socket.destroy();
+    await once(socket, 'close');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+  await node.helper.list();
+  assert.doesNotMatch(readFileSync(join(node.dir, 'helper.log'), 'utf8'), /ERROR: AddressSanitizer|runtime error/);
+  assert.equal(node.helper.pid, pid);
 });
 
 test('a frame that is too large, or of another version, ends only its own connection', async () => {
