@@ -140,6 +140,14 @@ test('a late call for an older incarnation leaves the newer one alone', async (t
   await assert.rejects(agent.create(order('aaaa'), signal), code('conflict'));
 });
 
+test('the helper is not asked to end what there is nothing of, and is asked where anything is left', async (t) => {
+  const { agent, helper, dir } = await node(t);
+  helper.failNext('destroy', new ArcError('internal', 'asked'));
+  await agent.destroy(order('aaaa'));
+  await mkdir(join(dir, 'sb-aaaa'));
+  await assert.rejects(agent.destroy(order('aaaa')), code('internal'));
+});
+
 test('a restart that keeps its files stays in its slot; a fresh one begins anew', async (t) => {
   const { agent, helper } = await node(t);
   const slotOf = () => helper.orders.at(-1)?.slot;

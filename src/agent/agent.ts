@@ -1,4 +1,5 @@
-import { readdir } from 'node:fs/promises';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { encodeId, ID_BYTES, SANDBOX_ID } from '../contract/ids.ts';
 import type { Exit, ResolvedSpec } from '../contract/spec.ts';
@@ -144,13 +145,22 @@ export class Agent {
     await this.#lane(target.id, async () => {
       const holding = this.#held.get(target.id);
       if (holding === undefined) {
-        await this.#deps.helper.destroy(target);
+        if (await this.#hasFolder(target.id)) await this.#deps.helper.destroy(target);
         return;
       }
       if (holding.incarnation > target.incarnation) return;
       await (holding.runtime ?? this.#deps.helper).destroy(holding);
       this.#forget(holding);
     });
+  }
+
+  /** Its folder is made before anything else of a sandbox, and goes after all else is gone. */
+  async #hasFolder(id: string): Promise<boolean> {
+    const gone = (error: unknown) => error instanceof Error && 'code' in error && error.code === 'ENOENT';
+    return await lstat(join(this.#deps.sandboxesDir, id)).then(
+      () => true,
+      (error: unknown) => !gone(error),
+    );
   }
 
   /** In the lane of everything else that is done to it, so that nothing is started or ended meanwhile. */
