@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { removeAll, settled } from './lib/agreement.ts';
+import { addOnDisk, createOnDisk, removeAll, settled } from './lib/agreement.ts';
 import { kernelTruth } from './lib/kernel-truth.ts';
 import { type LaunchedArc, launchArc } from './lib/launch.ts';
 import { layTrap, type Step } from './lib/strace.ts';
@@ -18,7 +18,7 @@ const CREATE_STEPS: Readonly<Record<string, Step>> = {
   'some cgroups are made': { call: 'mkdirat', nth: 7 },
   'the writable layer is made': { call: 'ftruncate', nth: 1 },
   'the writable layer is half copied': { call: 'copy_file_range', nth: 2 },
-  'the namespaces are made': { call: 'pause', nth: 1 },
+  'the namespaces are made': { call: 'wait4', nth: 1 },
   'the host end of its network is there': { call: 'setns', nth: 1 },
   'the inner end of its network is there': { call: 'setns', nth: 2 },
   'a mount namespace is made': { call: 'unshare', nth: 1 },
@@ -29,7 +29,7 @@ const CREATE_STEPS: Readonly<Record<string, Step>> = {
   'the loop device is set up': { call: 'mount', nth: 3 },
   'the layers are put together': { call: 'mount', nth: 4 },
   'the root takes its place': { call: 'move_mount', nth: 3 },
-  'the runtime begins': { call: 'execve', nth: 1 },
+  'the runtime begins': { call: 'execveat', nth: 1 },
   'the runtime is waited for': { call: 'pidfd_open', nth: 1 },
   'the runtime makes its namespaces': { call: 'setresuid', nth: 1 },
   'the runtime changes the root': { call: 'pivot_root', nth: 1 },
@@ -67,6 +67,7 @@ const stepsOf = (who: 'helper' | 'worker', steps: Readonly<Record<string, Step>>
 let arc: LaunchedArc;
 before(async () => {
   arc = await launchArc({ octet: 216 });
+  await addOnDisk(arc);
 });
 after(async () => {
   await arc[Symbol.asyncDispose]();
@@ -74,7 +75,7 @@ after(async () => {
   assert.deepEqual([left.cgroups, left.interfaces, left.loops, left.mounts, left.helpers], [[], [], 0, 0, []]);
 });
 
-const create = async () => (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+const create = () => createOnDisk(arc);
 
 /** Does the work, and kills at the step that it comes to. */
 async function killedAt(step: Step, who: 'helper' | 'worker', work: () => Promise<unknown>): Promise<void> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SeededRng } from '../../src/testing/fakes/seeded-rng.ts';
-import { removeAll, settled } from './lib/agreement.ts';
+import { addOnDisk, createOnDisk, removeAll, settled } from './lib/agreement.ts';
 import { kernelTruth } from './lib/kernel-truth.ts';
 import { type LaunchedArc, launchArc } from './lib/launch.ts';
 
@@ -40,6 +40,7 @@ const REMOVE_STEPS = [
 let arc: LaunchedArc;
 before(async () => {
   arc = await launchArc({ octet: 204 });
+  await addOnDisk(arc);
 });
 after(async () => {
   await arc[Symbol.asyncDispose]();
@@ -49,9 +50,9 @@ after(async () => {
 
 for (const step of CREATE_STEPS) {
   test(`killed at ${step} of a create, the server comes back with the bystander running and nothing half-made`, async () => {
-    const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+    const bystander = await createOnDisk(arc);
     await restartWith({ ARC_TEST_CRASH_AT: step });
-    await assert.rejects(arc.client.sandboxes.create({ template: 'whoami' }));
+    await assert.rejects(createOnDisk(arc));
     await recovered();
     assert.equal((await settled(arc)).has(bystander), true);
     await arc.client.sandboxes.remove(bystander);
@@ -60,8 +61,8 @@ for (const step of CREATE_STEPS) {
 
 for (const step of REMOVE_STEPS) {
   test(`killed at ${step} of a remove, the server comes back and the removal is finished or was never begun`, async () => {
-    const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
-    const victim = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+    const bystander = await createOnDisk(arc);
+    const victim = await createOnDisk(arc);
     await restartWith({ ARC_TEST_CRASH_AT: step.replace('VICTIM', victim) });
     await assert.rejects(arc.client.sandboxes.remove(victim));
     await recovered();
@@ -83,12 +84,10 @@ const HELPER_STEPS = [
 for (const victim of ['helper', 'both'] as const) {
   for (const step of HELPER_STEPS) {
     test(`${victim} killed at ${step}: the bystander runs on, and kernel and Arc agree`, async () => {
-      const bystander = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
-      const other = (await arc.client.sandboxes.create({ template: 'whoami' })).id;
+      const bystander = await createOnDisk(arc);
+      const other = await createOnDisk(arc);
       await restartWith({ ARC_TEST_CRASH_AT: `${victim}!${step}` });
-      const work = step.startsWith('helper.start')
-        ? arc.client.sandboxes.create({ template: 'whoami' })
-        : arc.client.sandboxes.remove(other);
+      const work = step.startsWith('helper.start') ? createOnDisk(arc) : arc.client.sandboxes.remove(other);
       await work.catch(() => {});
       if (victim === 'both') await recovered();
       assert.equal((await settled(arc)).has(bystander), true);
@@ -105,8 +104,8 @@ test(`killed ${RANDOM_KILLS} times at random, server, helper or both: none lost,
     const what = (['server', 'helper', 'both'] as const)[Math.floor(random() * 3)] ?? 'both';
     const delay = random() * KILL_WITHIN_MS;
     const victim = kept.size > 3 ? [...kept][Math.floor(random() * kept.size)] : undefined;
-    const creating = arc.client.sandboxes.create({ template: 'whoami' }).then(
-      ({ id }) => kept.add(id),
+    const creating = createOnDisk(arc).then(
+      (id) => kept.add(id),
       () => {},
     );
     const removing =

@@ -5,6 +5,18 @@ import type { LaunchedArc } from './launch.ts';
 import { until } from './until.ts';
 
 const SETTLE_MS = 30_000;
+/** `whoami` with its writable layer in a disk image, so that files and loop devices are made and removed, too. */
+const ON_DISK = 'whoami-on-disk';
+
+export async function addOnDisk(arc: LaunchedArc): Promise<void> {
+  const { template } = await arc.client.templates.get('whoami');
+  await arc.client.templates.add({ ...template, name: ON_DISK, diskKind: 'image' });
+}
+
+/** Gives its id. */
+export async function createOnDisk(arc: LaunchedArc): Promise<string> {
+  return (await arc.client.sandboxes.create({ template: ON_DISK })).id;
+}
 
 /** Waits until kernel and Arc agree, and gives the ids that run; each of them has answered through the edge. */
 export async function settled(arc: LaunchedArc): Promise<ReadonlySet<string>> {

@@ -17,7 +17,7 @@ export interface Trap extends AsyncDisposable {
 
 /**
  * Lays a trap, with strace, for a process and all that it starts from now on: whoever comes to the step first is stopped
- * right there. Nothing in the program knows of it. Disposing it lets go of all that still stand.
+ * right there. Nothing in the program knows of it. Disposing it lets go of whoever still stands.
  */
 export async function layTrap(pid: number, { call, nth }: Step): Promise<Trap> {
   const file = join(tmpdir(), `arc-strace-${process.pid}-${pid}-${call}-${nth}`);
@@ -30,16 +30,29 @@ export async function layTrap(pid: number, { call, nth }: Step): Promise<Trap> {
     said += chunk.toString();
   });
   await until(`strace follows ${pid}: ${said}`, async () => said.includes('attached'));
+  let standing: number | undefined;
   return {
     sprung: () =>
       until(`somebody makes ${call} for the ${nth}. time`, async () => {
-        const stopped = /^([0-9]+) +--- SIGSTOP /m.exec(readFileSync(file, 'utf8'));
-        return stopped === null ? undefined : Number(stopped[1]);
+        const line = /^([0-9]+) +--- SIGSTOP /m.exec(readFileSync(file, 'utf8'));
+        standing = line === null ? undefined : Number(line[1]);
+        return standing;
       }),
     [Symbol.asyncDispose]: async () => {
-      strace.kill('SIGTERM');
+      // Asked to end, it would wait for a process that waits in vfork for the very child that it holds.
+      strace.kill('SIGKILL');
       await ended;
+      if (standing !== undefined) letGo(standing);
+      standing = undefined;
       rmSync(file, { force: true });
     },
   };
+}
+
+function letGo(pid: number): void {
+  try {
+    process.kill(pid, 'SIGCONT');
+  } catch {
+    // It is over already.
+  }
 }
