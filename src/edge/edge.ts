@@ -126,6 +126,7 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.#raw = new RawTcp({
       ...{ domain: this.domain, clock: this.clock, limits: this.limits, router: this.router, gate: this.#gate },
       touch: (id) => this.touch(id),
+      held: this.#held,
     });
     this.#http1 = createHttp1Front(this.limits, {
       onRequest: (request, response, expectsContinue) => this.#onHttp1(request, response, expectsContinue),

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { asArcError } from '../contract/errors.ts';
 import { needsToken } from '../domain/access-token.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Gate } from './access/gate.ts';
+import type { HeldRequests } from './held.ts';
 import { parseHost } from './host.ts';
 import type { EdgeLimits } from './limits.ts';
 import type { RouteEntry, RouteTable } from './table.ts';
@@ -15,10 +17,14 @@ export interface RawTcpOptions {
   readonly router: RouteTable;
   readonly gate: Gate;
   readonly touch: (id: string) => void;
+  /** Wakes what sleeps, as for HTTP; undefined: they are told that it sleeps. */
+  readonly held: HeldRequests | undefined;
 }
 
 /** Of the line with a token. */
 const LINE_BYTES = 512;
+/** How often one connection is held again, because its sandbox went to sleep before it got there. */
+const HELD_TIMES_MAX = 3;
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /**
@@ -41,13 +47,13 @@ export class RawTcp {
     const entry = router.lookup(id);
     if (!entry?.route.tcp?.includes(port)) return false;
     if (!needsToken(entry.route.access, port)) {
-      this.#connect(socket, entry, port, Buffer.alloc(0));
+      this.#wakeThenConnect(socket, entry, port, Buffer.alloc(0));
       return true;
     }
     this.#firstLine(socket, limits.requestHeadMs, (line, rest) => {
       // What was known when the connection came may not be true any more.
       const now = router.lookup(id);
-      if (now && this.#options.gate.opens(now.route, port, line)) this.#connect(socket, now, port, rest);
+      if (now && this.#options.gate.opens(now.route, port, line)) this.#wakeThenConnect(socket, now, port, rest);
       else socket.end('A token for this sandbox must be the first line.\n');
     });
     return true;
@@ -71,6 +77,26 @@ export class RawTcp {
     };
     socket.on('data', onData);
     socket.once('close', cancel);
+  }
+
+  /** A connection wakes its sandbox, and is held meanwhile, within the same bounds as requests. */
+  #wakeThenConnect(client: TLSSocket, entry: RouteEntry, port: number, first: Buffer, times = 0): void {
+    const { held, router } = this.#options;
+    const { id } = entry.route;
+    if (!entry.route.wakes || !held || times >= HELD_TIMES_MAX) {
+      this.#connect(client, entry, port, first);
+      return;
+    }
+    client.pause();
+    held
+      .wait(id, (leave) => client.once('close', leave))
+      .then((outcome) => {
+        if (outcome === 'gone' || client.destroyed) return;
+        const now = router.lookup(id);
+        if (now?.route.tcp?.includes(port)) this.#wakeThenConnect(client, now, port, first, times + 1);
+        else client.end('The sandbox is gone.\n');
+      })
+      .catch((error) => client.end(`${asArcError(error).message}\n`));
   }
 
   #connect(client: TLSSocket, { route, pool }: RouteEntry, port: number, first: Buffer): void {

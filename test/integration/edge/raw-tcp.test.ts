@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
+import { ArcError } from '../../../src/contract/errors.ts';
 import { signAccess } from '../../../src/domain/access-token.ts';
 import type { Route } from '../../../src/edge/router.ts';
+import type { Waker } from '../../../src/server/service.ts';
 import { certificateFolder, fixed, makeCertificate } from './certificates.ts';
 import { route, startEdge, startRawUpstream, until } from './harness.ts';
 
@@ -10,11 +12,11 @@ const accessKey = new Uint8Array(32).fill(5);
 const DOMAIN = 'sandboxes.test';
 
 /** A program as challenges have them: it speaks first, then sends back what it gets. */
-async function challenge(t: TestContext, more: Partial<Route> = {}) {
+async function challenge(t: TestContext, more: Partial<Route> = {}, waker?: Waker) {
   const identity = makeCertificate(certificateFolder(t), 'one', DOMAIN);
   const certificates = fixed(identity);
   const tls = { listen: '127.0.0.1:0', certificates, hstsSeconds: 0, redirect: false };
-  const edge = await startEdge(t, { requestHeadMs: 300 }, { domain: DOMAIN, accessKey, tls });
+  const edge = await startEdge(t, { requestHeadMs: 300 }, { domain: DOMAIN, accessKey, tls, ...(waker && { waker }) });
   let seen = '';
   const upstream = await startRawUpstream(t, '127.0.0.2', (socket) => {
     socket.write('name? ');
@@ -88,4 +90,43 @@ it('a sandbox that stops or starts anew cuts its connections; one that is stoppe
   const early = open();
   await until(() => early.closed, 'the end');
   assert.match(early.text, /frozen/);
+});
+
+it('a connection wakes a parked sandbox, once for all of them, and only with the token where one is asked for', async (t) => {
+  let wakes = 0;
+  let wake = async () => {};
+  const waker = {
+    wake: async () => {
+      wakes += 1;
+      await wake();
+    },
+  };
+  const parked = { state: 'stopped', reason: 'idle', wakes: true, access: 'token' } as unknown as Partial<Route>;
+  const { edge, open, port, seen } = await challenge(t, parked, waker);
+  const asleep = Promise.withResolvers<void>();
+  wake = async () => {
+    await asleep.promise;
+    await edge.router.set(route('sb-aaaa', '127.0.0.2', 80, { tcp: [port], access: 'token', incarnation: 2 }));
+  };
+  const stranger = open();
+  stranger.socket.write('wrong\n');
+  await until(() => stranger.closed, 'the refusal');
+  assert.equal(wakes, 0);
+  const token = signAccess(accessKey, { id: 'sb-aaaa', port, expiresAt: Date.now() + 60_000 });
+  const clients = [open(), open()];
+  for (const { socket } of clients) socket.write(`${token}\nada\n`);
+  await until(() => edge.held === 2, 'both held');
+  asleep.resolve();
+  for (const client of clients) await until(() => client.text.endsWith('ada\n'), 'the echo');
+  assert.equal(wakes, 1);
+  assert.equal(seen(), 'ada\nada\n');
+});
+
+it('who waits for a sandbox that can not be woken is told why', async (t) => {
+  const waker = { wake: () => Promise.reject(new ArcError('at_capacity', 'There is no room on this machine.')) };
+  const parked = { state: 'stopped', reason: 'idle', wakes: true } as unknown as Partial<Route>;
+  const { open } = await challenge(t, parked, waker);
+  const client = open();
+  await until(() => client.closed, 'the end');
+  assert.equal(client.text, 'There is no room on this machine.\n');
 });
