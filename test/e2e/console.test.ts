@@ -204,8 +204,19 @@ test('files are brought, changed and taken', async () => {
     mimeType: 'text/plain',
     buffer: Buffer.from('hello'),
   });
+  // What is typed before the file is there would be lost to it.
+  const read = Promise.withResolvers<void>();
+  const slow = /\/files\?path=[^&]*hello\.txt$/;
+  await page.route(slow, async (route) => {
+    await read.promise;
+    await route.continue();
+  });
   await page.getByRole('button', { name: 'hello.txt', exact: true }).click();
+  await page.getByLabel('Content').waitFor();
+  assert.equal(await page.getByLabel('Content').isEditable(), false);
+  read.resolve();
   await page.getByLabel('Content').fill('hello, changed');
+  await page.unroute(slow);
   await page.getByRole('button', { name: 'Save' }).click();
   await until(
     'it is saved',

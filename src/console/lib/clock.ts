@@ -4,8 +4,13 @@ import { signal } from '@preact/signals';
 
 export const nowMs = (): number => Date.now();
 
-/** The time in ms, moved on once a second while somebody looks; what counts down reads it. */
-export const now = signal(nowMs());
+const second = signal(0);
+
+/** The time in ms, for what counts down: whoever draws with it is drawn again each second, and is never behind by one. */
+export function now(): number {
+  second.value;
+  return nowMs();
+}
 
 /** @returns what ends it. */
 export function after(ms: number, act: () => void): () => void {
@@ -23,9 +28,8 @@ export function every(ms: number, act: () => void): () => void {
 
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => void after(ms, resolve));
 
-every(1_000, () => {
-  now.value = nowMs();
-});
-document.addEventListener('visibilitychange', () => {
-  now.value = nowMs();
-});
+const move = (): void => {
+  second.value += 1;
+};
+every(1_000, move);
+document.addEventListener('visibilitychange', move);

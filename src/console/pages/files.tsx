@@ -251,7 +251,10 @@ function Editor(props: {
           aria-label="Content"
           rows={18}
           spellcheck={false}
-          readOnly={binary}
+          // Until it is read there is nothing to change: what is typed would be lost to the answer.
+          readOnly={binary || text === undefined}
+          aria-busy={text === undefined}
+          placeholder={text === undefined ? 'Reading…' : ''}
           value={text ?? ''}
           onInput={(event) => setText(event.currentTarget.value)}
         />

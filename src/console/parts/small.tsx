@@ -10,7 +10,7 @@ export function StateBadge({ state }: { readonly state: string }): JSX.Element {
 export function Age({ at }: { readonly at: string }): JSX.Element {
   return (
     <time dateTime={at} title={dateTime(at)}>
-      {span(now.value - Date.parse(at))}
+      {span(now() - Date.parse(at))}
     </time>
   );
 }
@@ -21,7 +21,7 @@ const SOON_MS = 300_000;
 /** What is left until it stops; nothing where nothing will stop it. */
 export function TimeLeft({ sandbox }: { readonly sandbox: SandboxView }): JSX.Element | null {
   if (sandbox.expiresAt === undefined || sandbox.state === 'failed') return null;
-  const left = Date.parse(sandbox.expiresAt) - now.value;
+  const left = Date.parse(sandbox.expiresAt) - now();
   return (
     <time
       class={`countdown ${left < SOON_MS ? 'soon' : ''}`}

@@ -17,7 +17,7 @@ import type {
 import { type CreateFate, type FakePlan, type Fate, fakeFault, smoothPlan } from './plan.ts';
 
 const NODE = 'fake-1';
-/** Slots, hence addresses, the fake node has. */
+/** Slots, hence addresses, the fake node has where a test does not say. */
 const SLOTS = 1_000;
 
 interface Box {
@@ -53,10 +53,14 @@ export class FakeEngine implements Engine {
   readonly #destroyed = new Map<string, number>();
   readonly #creating = new Map<string, Promise<Placement>>();
   readonly #slots = new Map<number, string>();
+  readonly #slotsMax: number;
+  /** No slot below this one is free. */
+  #lowestSlot = 1;
   readonly #listeners = new Set<(event: EngineEvent) => void>();
 
-  constructor(clock: Clock, plan: FakePlan = smoothPlan) {
+  constructor(clock: Clock, plan: FakePlan = smoothPlan, slots: number = SLOTS) {
     this.#clock = clock;
+    this.#slotsMax = slots;
     this.plan = plan;
   }
 
@@ -273,16 +277,20 @@ export class FakeEngine implements Engine {
 
   /** The lowest that is free, so that addresses find new owners as soon as they can. */
   #takeSlot(id: string): number {
-    for (let slot = 1; slot <= SLOTS; slot++) {
+    for (let slot = this.#lowestSlot; slot <= this.#slotsMax; slot++) {
       if (this.#slots.has(slot)) continue;
+      this.#lowestSlot = slot + 1;
       this.#slots.set(slot, id);
       return slot;
     }
-    throw new ArcError('at_capacity', `all ${SLOTS} slots are taken`);
+    throw new ArcError('at_capacity', `all ${this.#slotsMax} slots are taken`);
   }
 
   #freeSlot(box: Box): void {
-    if (box.slot !== undefined && this.#slots.get(box.slot) === box.id) this.#slots.delete(box.slot);
+    if (box.slot !== undefined && this.#slots.get(box.slot) === box.id) {
+      this.#slots.delete(box.slot);
+      this.#lowestSlot = Math.min(this.#lowestSlot, box.slot);
+    }
     box.slot = undefined;
   }
 
