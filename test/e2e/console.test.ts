@@ -11,7 +11,9 @@ import { until } from './lib/until.ts';
 let arc: LaunchedArc;
 let browser: Browser;
 before(async () => {
-  [arc, browser] = await Promise.all([launchArc({ octet: 225 }), openBrowser()]);
+  // One after the other: what was opened can be closed also where the next one fails.
+  browser = await openBrowser();
+  arc = await launchArc({ octet: 225 });
 });
 after(async () => {
   await browser?.close();
