@@ -85,6 +85,17 @@ describe('a sandbox that nobody uses', () => {
   });
 });
 
+it('a sandbox of which only its record is left takes none of the places', async () => {
+  const plane = await Plane.started({ sandboxesMax: 1 });
+  await plane.made('nap');
+  await assert.rejects(plane.create({ template: 'nap' }), failsWith('at_capacity'));
+  await plane.clock.advance(75 * M);
+  const other = await plane.made('kept');
+  await plane.clock.advance(15 * M);
+  assert.equal(await state(plane, other), 'stopped hard-limit');
+  await assert.rejects(plane.create({ template: 'nap' }), failsWith('at_capacity'), 'a layer that is kept takes room');
+});
+
 describe('what counts as use', () => {
   it('is an open connection, but one that says nothing not for ever', async () => {
     const plane = await Plane.started({ silentMs: 5 * M });

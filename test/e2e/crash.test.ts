@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { SeededRng } from '../../src/testing/fakes/seeded-rng.ts';
 import { addOnDisk, createOnDisk, removeAll, settled } from './lib/agreement.ts';
+import { viaEdge } from './lib/fetch.ts';
 import { kernelTruth } from './lib/kernel-truth.ts';
 import { type LaunchedArc, launchArc } from './lib/launch.ts';
+import { until } from './lib/until.ts';
 
 /**
- * The server and the helper are killed at named steps and at random moments of create and remove. After each, what the
- * kernel holds is compared with what Arc says: nothing lost, nothing left.
+ * The server and the helper are killed at named steps and at random moments of create and remove, the server at those of
+ * freezing and thawing too. After each, what the kernel holds is compared with what Arc says: nothing lost, nothing left.
  */
 const RANDOM_KILLS = Number(process.env.ARC_TEST_KILLS ?? 40);
 const SEED = Number(process.env.ARC_TEST_SEED ?? 20_261_124);
@@ -69,6 +71,42 @@ for (const step of REMOVE_STEPS) {
     const running = await settled(arc);
     assert.equal(running.has(bystander), true);
     assert.equal(running.has(victim), step.startsWith('store.commit:before'));
+    await removeAll(arc);
+  });
+}
+
+const PARK_STEPS = [
+  'store.commit:before~"state":"frozen"',
+  'store.commit:after~"state":"frozen"',
+  'engine.freeze:before',
+  'engine.freeze:after',
+];
+const WAKE_STEPS = [
+  'engine.thaw:before',
+  'engine.thaw:after',
+  'store.commit:before~"reason":"wake"',
+  'store.commit:after~"reason":"wake"',
+];
+
+for (const step of [...PARK_STEPS, ...WAKE_STEPS]) {
+  const wakes = WAKE_STEPS.includes(step);
+  test(`killed at ${step} of ${wakes ? 'waking' : 'parking'}, it is frozen or awake, and a request is answered`, async () => {
+    const bystander = await createOnDisk(arc);
+    await restartWith({ ARC_TEST_CRASH_AT: step });
+    const idle = { hard: '2s', then: 'frozen' } as const;
+    const victim = await createOnDisk(arc, { idle });
+    if (wakes) {
+      await until('it is frozen', async () => (await arc.client.sandboxes.get(victim)).info.state === 'frozen');
+      await viaEdge(arc.edge, new URL(arc.edge).host, `/_sb/${victim}/`).catch(() => {});
+    }
+    await recovered();
+    const answer = await viaEdge(arc.edge, new URL(arc.edge).host, `/_sb/${victim}/`);
+    assert.equal(answer.status, 200, answer.body);
+    // From here on it stays awake.
+    const { incarnation } = await arc.client.sandboxes.extend(victim, '1h');
+    assert.equal(incarnation, 1, 'it is the process that was frozen');
+    const running = await settled(arc);
+    assert.deepEqual([running.has(bystander), running.has(victim)], [true, true]);
     await removeAll(arc);
   });
 }

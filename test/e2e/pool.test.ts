@@ -100,7 +100,7 @@ test('labels, files, limits and late variables are the claimers own', async () =
 });
 
 test('a kill at each step of filling a pool and of a claim loses nothing and leaves nothing', async (t) => {
-  await add('site', 'whoami', 2);
+  await add('site', 'whoami', 2, { diskKind: 'image' });
   for (const step of [...REFILL_STEPS, ...CLAIM_STEPS]) {
     await t.test(`killed at ${step}`, async () => {
       const bystander = await arc.client.sandboxes.create({ template: 'site' });

@@ -24,8 +24,8 @@ export class Rows {
 
   /** Every row that was written or seen is counted. */
   count(row: SandboxRow): void {
-    if (row.state === 'removed' || row.state === 'failed') this.#present.delete(row.id);
-    else this.#present.add(row.id);
+    if (takesRoom(row)) this.#present.add(row.id);
+    else this.#present.delete(row.id);
   }
 
   #written(row: SandboxRow, revision: number): Versioned {
@@ -100,4 +100,9 @@ export class Rows {
       await breathe();
     }
   }
+}
+
+/** One that was parked as a record only takes none, so that far more can be parked than can run. */
+function takesRoom({ state, parked }: SandboxRow): boolean {
+  return state !== 'removed' && state !== 'failed' && !(state === 'stopped' && parked?.keep === false);
 }

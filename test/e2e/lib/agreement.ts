@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { CreateRequest } from '../../../src/contract/schemas/sandbox.ts';
 import { viaEdge } from './fetch.ts';
 import { kernelTruth } from './kernel-truth.ts';
 import type { LaunchedArc } from './launch.ts';
@@ -14,8 +15,8 @@ export async function addOnDisk(arc: LaunchedArc): Promise<void> {
 }
 
 /** Gives its id. */
-export async function createOnDisk(arc: LaunchedArc): Promise<string> {
-  return (await arc.client.sandboxes.create({ template: ON_DISK })).id;
+export async function createOnDisk(arc: LaunchedArc, more: Partial<CreateRequest> = {}): Promise<string> {
+  return (await arc.client.sandboxes.create({ ...more, template: ON_DISK })).id;
 }
 
 /** Waits until kernel and Arc agree, and gives the ids that run; each of them has answered through the edge. */
