@@ -19,6 +19,7 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   sustained: [],
   exec: [],
   wake: [],
+  parked: [],
   density: ['4000'],
   'edge/bench': [],
 };
