@@ -23,7 +23,7 @@ mark machine; uname -r; stat -f -c %T /sys/fs/cgroup
 mark up; $arc up --detach
 mark create; id=$($arc create whoami --json | grep -o 'sb-[a-z2-7]*' | head -1); echo "$id"
 mark answer; curl -s -H "Host: $id.localhost" http://127.0.0.1:7780/
-mark groups; cat /sys/fs/cgroup/arc/$id/memory.max /sys/fs/cgroup/arc/$id/pids.max /sys/fs/cgroup/arc/$id/cpu.max
+mark groups; cd /sys/fs/cgroup/arc-*/$id; cat memory.max pids.max cpu.max; cd /
 mark inside; $arc run shell -- sh -c 'id -u; cat /proc/self/uid_map; cat /proc/self/cgroup; grep -c . /proc/self/mountinfo; ls /sys/fs/cgroup'
 mark memory; $arc run shell --memory 32MiB -- sh -c 'tail /dev/zero' || echo "ended with $?"
 mark pids; $arc run shell --pids 20 -- sh -c 'i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done; wait' 2>&1 | tail -1 || true
@@ -31,7 +31,7 @@ mark stats; $arc stats "$id"
 mark kill; kill -9 $(sed 's/.*"pid":\\([0-9]*\\).*/\\1/' /mnt/data/arc/server.json); $arc up --detach; $arc show "$id" | head -2
 mark again; curl -s -o /dev/null -w '%{http_code}\\n' -H "Host: $id.localhost" http://127.0.0.1:7780/
 mark down; $arc down --all
-mark left; ls /sys/fs/cgroup | grep -x arc || echo "no cgroup"; ip -br link | grep -c arc || echo "no interface"
+mark left; ls /sys/fs/cgroup | grep '^arc-' || echo "no cgroup"; ip -br link | grep -c arc || echo "no interface"
 `;
 
 test('on Debian’s own kernel with cgroup v2, sandboxes start, are limited, are adopted and leave nothing', async () => {

@@ -22,8 +22,8 @@ grep -h marked /proc/keys 2>/dev/null; tail -qn +2 /proc/sysvipc/*; true`;
 const REFILL_STEPS = [
   'store.commit:before~"phase":"starting"',
   'store.commit:after~"phase":"starting"',
-  'helper.start:before',
-  'helper.start:after',
+  'helper.start:before~"kind":"image"',
+  'helper.start:after~"kind":"image"',
   'store.commit:before~"phase":"ready"',
   'store.commit:after~"phase":"ready"',
 ];
