@@ -83,9 +83,7 @@ export class Freezer {
    */
   async isFrozen(id: string): Promise<boolean> {
     for (const { root, stateFile, isFrozen } of this.#hierarchies) {
-      const said = textNow(join(root, this.#group, id, stateFile));
-      // Where there is a group it is frozen in this hierarchy or in none: see `freeze`.
-      if (said !== '') return isFrozen.test(said);
+      if (isFrozen.test(textNow(join(root, this.#group, id, stateFile)))) return true;
     }
     return false;
   }
