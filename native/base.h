@@ -153,7 +153,7 @@ static void enter_child(int *keep, int n) {
   for (int i = 0; i < n; i++) keep[i] = dup3(keep[i], fd_floor + i, O_CLOEXEC);
   syscall(SYS_close_range, fd_floor + n, ~0u, 0);
   sigemptyset(&none), sigprocmask(SIG_SETMASK, &none, NULL), signal(SIGPIPE, SIG_DFL), umask(022);
-  write_text("/proc/self/oom_score_adj", "0");
+  write_text("/proc/self/oom_score_adj", "500"); /* a sandbox goes before Arc does; see oci/process.ts */
 }
 struct exit_info { bool known, oom; int code, sig; i64 at_ms; char note[80]; };
 static void put_exit(struct buf *b, const struct exit_info *e) {

@@ -263,7 +263,7 @@ test('no mount of a sandbox is seen on the host, and no process of it has the he
   assert.ok(!readFileSync('/proc/self/mountinfo', 'utf8').includes(node.dir));
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
   assert.match(status, new RegExp(`PPid:\t${node.helper.pid}\n`));
-  assert.equal(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim(), '0');
+  assert.equal(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8').trim(), '500');
   const expected = mayLowerOomScore() ? '-900' : '0';
   assert.equal(readFileSync(`/proc/${node.helper.pid}/oom_score_adj`, 'utf8').trim(), expected);
   await node.helper.destroy(order);

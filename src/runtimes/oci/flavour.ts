@@ -38,7 +38,7 @@ export interface Flavour {
   readonly note?: string;
   run(program: string, folder: SandboxFolder, id: string): readonly string[];
   exec(program: string, folder: SandboxFolder, id: string, exec: ExecFiles): readonly string[];
-  /** For a program that does not read OCI documents: the same content in its own words. */
+  /** For a program that does not read OCI documents, or not all of one: the same content in its own words. */
   readonly documents?: {
     start(config: OciConfig, at: { program: string; folder: SandboxFolder; root: RootRef }): string;
     command(process: OciProcess): string;

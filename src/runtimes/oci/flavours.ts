@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ExecFiles, Flavour } from './flavour.ts';
+import type { OciProcess } from './process.ts';
 import type { SandboxFolder } from './sandbox-folder.ts';
 
 const MIB = 1024 * 1024;
@@ -69,6 +70,10 @@ export const runsc: Flavour = {
   note: "sockets of the host's kernel in the sandbox's own network namespace (--network=host)",
   run: (program, folder, id) => run([program, ...runscFlags(folder)], folder, folder.state, id),
   exec: (program, folder, id, files) => exec([program, ...runscFlags(folder)], files, id),
+  documents: {
+    start: (config) => JSON.stringify({ ...config, process: inheriting(config.process) }),
+    command: (process) => JSON.stringify(inheriting(process)),
+  },
   asked: {
     kill: (program, folder, id, signal) => [program, ...runscFlags(folder), 'kill', id, signal],
   },
@@ -77,6 +82,14 @@ export const runsc: Flavour = {
     state: (program, folder, id) => [program, ...runscFlags(folder), 'state', id],
   },
 };
+
+/**
+ * Told to set it, it opens the oom_score_adj of its own kernel's process once that runs, is refused now and then, and ends. It
+ * keeps the one that the helper starts everything with, which is the same.
+ */
+function inheriting({ oomScoreAdj: _inherited, ...process }: OciProcess): Omit<OciProcess, 'oomScoreAdj'> {
+  return process;
+}
 
 function runscFlags(folder: SandboxFolder): readonly string[] {
   return ['--root', folder.state, '--network=host', '--ignore-cgroups', '--file-access=shared'];
