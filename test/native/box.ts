@@ -15,6 +15,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import type { Hierarchies } from '../../src/host/cgroups/hierarchies.ts';
+import { removeCgroupRoots } from '../../src/host/cgroups/remove-roots.ts';
 import { cgroupRoot } from '../../src/host/cgroups/root.ts';
 import { buildHelper } from '../../src/host/helper/build.ts';
 import type { HelperClient } from '../../src/host/helper/client.ts';
@@ -187,6 +188,7 @@ export class TestNode implements AsyncDisposable {
       () => leaks(this.#before, this.dir).length === 0,
       () => leaks(this.#before, this.dir).join('\n'),
     );
+    await removeCgroupRoots(this.dir);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -7,6 +7,7 @@ import { encodeId } from '../../../src/contract/ids.ts';
 import type { ResolvedSpec } from '../../../src/contract/spec.ts';
 import type { LevelReport } from '../../../src/engines/engine.ts';
 import { Freezer } from '../../../src/host/cgroups/freezer.ts';
+import { removeCgroupRoots } from '../../../src/host/cgroups/remove-roots.ts';
 import { cgroupRoot } from '../../../src/host/cgroups/root.ts';
 import { Blanks } from '../../../src/host/disk/blanks.ts';
 import { buildHelper, buildJailKit } from '../../../src/host/helper/build.ts';
@@ -170,6 +171,7 @@ export async function world(options: { readonly copyLayers?: boolean } = {}): Pr
       await helper.quit();
       await helper[Symbol.asyncDispose]();
       releaseRegions(dir, HOST_REGISTRY);
+      await removeCgroupRoots(dir);
       await rm(dir, { recursive: true, force: true });
     },
   };

@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLocalEngine, type LocalEngineDeps, type LocalNode } from '../../../src/engines/local/index.ts';
+import { removeCgroupRoots } from '../../../src/host/cgroups/remove-roots.ts';
 import { buildHelper } from '../../../src/host/helper/build.ts';
 import type { HelperClient } from '../../../src/host/helper/client.ts';
 import { superviseHelper } from '../../../src/host/helper/supervise.ts';
@@ -67,6 +68,7 @@ export async function localWorld(range?: string, changes: Partial<LocalEngineDep
     await helper.quit();
     await helper[Symbol.asyncDispose]();
     releaseRegions(dir, HOST_REGISTRY);
+    await removeCgroupRoots(dir);
     await rm(dir, { recursive: true, force: true });
   };
   try {
