@@ -12,7 +12,7 @@ import { prepareKernel } from './vm/kernel.ts';
  * have it: a create, an answer through the edge, limits that hold, and nothing left behind.
  */
 const CACHE = join(import.meta.dirname, '../../node_modules/.cache/arc-test-kernel');
-const TIMEOUT_MS = 420_000;
+const TIMEOUT_MS = 900_000;
 
 const SCRIPT = `
 export ARC_DATA_DIR=/mnt/data/arc ARC_SETUP=false
