@@ -51,8 +51,10 @@ describe('removing', () => {
     await plane.drive(plane.now.sandboxes.remove(ada, id));
     assert.deepEqual(plane.engine.truth(), []);
   });
+});
 
-  it('makes room on a full disk before it needs any itself', async () => {
+describe('removing on a full disk', () => {
+  it('makes room before it needs any itself', async () => {
     const plane = await Plane.started();
     const id = await plane.made('web');
     plane.diskFull = true;
@@ -60,6 +62,30 @@ describe('removing', () => {
     assert.deepEqual(plane.engine.truth(), []);
     plane.diskFull = false;
     assert.equal((await plane.now.sandboxes.remove(ada, id)).state, 'removed');
+  });
+
+  it('leads nobody to an address that was given back before a full disk let that be written', async () => {
+    const plane = await Plane.started();
+    const id = await plane.made('web');
+    plane.diskFull = true;
+    await assert.rejects(plane.now.sandboxes.remove(ada, id), failsWith('disk_full'));
+    // Its row still says that it runs, and where.
+    await plane.now.waker.wake(id);
+    assert.equal(plane.router.routes.get(id)?.address, undefined);
+    await plane.clock.advance(16_000);
+    assert.equal(plane.router.routes.get(id)?.address, undefined);
+  });
+
+  it('leads to it again when it could not be removed after all', async () => {
+    const plane = await Plane.started();
+    const id = await plane.made('web');
+    const { address } = plane.router.routes.get(id) ?? {};
+    plane.diskFull = true;
+    plane.plan({ destroy: () => ({ delayMs: 0, outcome: 'refuse' }) });
+    await assert.rejects(plane.now.sandboxes.remove(ada, id));
+    assert.equal(plane.router.routes.get(id)?.address, undefined);
+    await plane.clock.advance(16_000);
+    assert.equal(plane.router.routes.get(id)?.address, address);
   });
 });
 

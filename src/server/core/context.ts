@@ -1,7 +1,6 @@
 import type { Admission } from '../../domain/admission.ts';
 import type { Deadline, Heartbeats } from '../../domain/deadline.ts';
 import { deadlineIn, timeLeft } from '../../domain/deadline.ts';
-import type { Router } from '../../edge/router.ts';
 import type { Engine } from '../../engines/engine.ts';
 import type { BootClock } from '../../kit/boot.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
@@ -11,6 +10,7 @@ import type { Store } from '../../store/store.ts';
 import type { Activity } from './activity.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import type { ControlPlaneOptions } from './options.ts';
+import type { Routes } from './routes.ts';
 import type { Rows } from './rows.ts';
 import type { Origin } from './starter.ts';
 import type { Waiters } from './waiters.ts';
@@ -19,7 +19,7 @@ import type { Waiters } from './waiters.ts';
 export interface Core {
   readonly store: Store;
   readonly engine: Engine;
-  readonly router: Router;
+  readonly router: Routes;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly logger: Logger;

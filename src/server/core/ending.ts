@@ -76,9 +76,13 @@ export class Ending {
     } catch (error) {
       if (asArcError(error).code !== 'disk_full') throw error;
       // The sandbox itself may be what fills the disk. Its address goes before it does.
-      const { address: _gone, ...route } = routeOf(found.row);
-      await router.set(route);
-      await this.#core.calls.destroy(targetOf(found.row));
+      await router.withdraw(routeOf(found.row));
+      try {
+        await this.#core.calls.destroy(targetOf(found.row));
+      } finally {
+        // Whoever asked the engine meanwhile may have been told that it runs.
+        await router.withdraw(routeOf(found.row));
+      }
       done = await rows.change(found, removed);
     }
     const { row } = done;

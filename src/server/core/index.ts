@@ -28,6 +28,7 @@ import { Pools } from './pool/pools.ts';
 import { PressureWatch } from './pressure-watch.ts';
 import { Reclaimer } from './reclaim.ts';
 import { Retention } from './retention.ts';
+import { Routes } from './routes.ts';
 import { Rows } from './rows.ts';
 import { SandboxService } from './sandboxes.ts';
 import { SessionStore } from './sessions.ts';
@@ -73,7 +74,7 @@ export interface ControlPlane {
 
 /** Puts the control plane together over its ports. */
 export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
-  const { store, engine, router, images, clock, rng, logger } = deps;
+  const { store, engine, images, clock, rng, logger } = deps;
   const options = { ...DEFAULT_OPTIONS, ...deps.options };
   const closing = new AbortController();
   const time = new BootTime(deps.boot);
@@ -83,7 +84,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     onUse: (id) => usedAgain(id),
   });
   const core: Core = {
-    ...{ store, engine, router, clock, rng, logger, options, time, activity },
+    ...{ store, engine, clock, rng, logger, options, time, activity },
+    router: new Routes(deps.router),
     rows: new Rows(store),
     calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
     waiters: new Waiters(),

@@ -14,8 +14,7 @@ export async function nodeLost(
   what: 'recreate' | 'node-lost',
 ): Promise<boolean> {
   // Its address may be somebody else's already: the route goes before anything that may fail.
-  const { address: _lost, ...route } = routeOf(found.row);
-  await core.router.set(route);
+  await core.router.withdraw(routeOf(found.row));
   if (what === 'node-lost') {
     const error = new ArcError('start_failed', DETAIL);
     await ending.fail(found, { reason: 'node-lost', detail: DETAIL }, error);

@@ -15,7 +15,10 @@ import { routeOf, type SandboxRow, targetOf, type Versioned, wakes } from './row
 import type { Starter } from './starter.ts';
 
 /** What the engine holds, by id and incarnation. */
-type Things = ReadonlyMap<string, Held>;
+interface Things extends ReadonlyMap<string, Held> {
+  /** When it was asked, in turns of the routes. */
+  readonly turn: number;
+}
 
 /** Steps for sandboxes that are not up any more, whatever their rows still say. */
 const LOST: readonly PlanStep['do'][] = ['exit', 'recreate', 'node-lost'];
@@ -123,13 +126,14 @@ export class Reclaimer {
     const live = new Map<string, Versioned>();
     for await (const page of rows.all('awake')) for (const found of page) live.set(found.row.id, found);
     const warm = this.#pools.known();
+    const { turn } = this.#core.router;
     const all = await calls.list();
     if (closing.aborted) return;
     this.#pools.settle(warm, all);
     const held = all.filter(({ id }) => !this.#pools.holds(id));
     this.#ending.noteHeld(new Set(held.map((thing) => thing.id)));
     const plan = reconcile([...live.values()].map(factsOf), held);
-    const things = new Map(held.map((thing) => [keyOf(thing), thing]));
+    const things = Object.assign(new Map(held.map((thing) => [keyOf(thing), thing])), { turn });
     const routes = new Map((await this.#core.router.list()).map((route) => [route.id, route]));
     // What runs is reachable again before anything else is done about it.
     const steps = (wanted: (step: PlanStep) => boolean) => plan.filter(wanted);
@@ -203,6 +207,7 @@ export class Reclaimer {
   async #adopt(step: PlanStep & { readonly do: 'adopt' }, found: Versioned, held: Things): Promise<void> {
     let { row } = found;
     const thing = held.get(keyOf(row));
+    if (thing?.phase === 'running') this.#core.router.restore(row, held.turn);
     if (step.moved && thing?.phase === 'running') {
       const { placement } = thing;
       row = (await this.#core.rows.change(found, (newest) => ({ ...newest, placement }))).row;
