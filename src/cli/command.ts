@@ -15,7 +15,7 @@ export interface OptionSpec {
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>;
 
 /** What a position of the command line holds; completion asks the server for it. */
-export type Positional = 'sandbox' | 'template' | 'key' | 'file' | 'program' | 'word';
+export type Positional = 'sandbox' | 'template' | 'key' | 'hook' | 'file' | 'program' | 'word';
 
 export interface Command {
   /** One line for each way to call it, without `arc`. */

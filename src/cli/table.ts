@@ -46,6 +46,15 @@ export const COMMANDS: Table = {
       revoke: { summary: 'revoke keys', load: () => import('./commands/key-revoke.ts') },
     },
   },
+  hook: {
+    summary: 'send changes and alerts to an address',
+    commands: {
+      add: { summary: 'send changes there; the secret is shown once', load: () => import('./commands/hook-add.ts') },
+      ls: { summary: 'list hooks and how they stand', load: () => import('./commands/hook-ls.ts') },
+      rm: { summary: 'remove hooks', load: () => import('./commands/hook-rm.ts') },
+      test: { summary: 'send one message now', load: () => import('./commands/hook-test.ts') },
+    },
+  },
   events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
   levels: {
     summary: 'what each level of isolation protects from, and how to get it',

@@ -8,7 +8,7 @@ export const EXEC_ID = /^ex-[a-z2-7]{4,37}$/;
 export const ID_BYTES = 10;
 
 /** @param bytes randomness; the caller brings it, so that ids can be replayed from a seed. */
-export function encodeId(prefix: 'sb' | 'ex' | 'key' | 'lk' | 'req', bytes: Uint8Array): string {
+export function encodeId(prefix: 'sb' | 'ex' | 'key' | 'lk' | 'hk' | 'req', bytes: Uint8Array): string {
   return `${prefix}-${base32(bytes)}`;
 }
 

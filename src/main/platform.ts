@@ -30,6 +30,7 @@ import { dataDirIsLocked } from './data-lock.ts';
 import { edgeKey } from './edge-key.ts';
 import { edgeSettings, urlSettings } from './edge-settings.ts';
 import { searchPath } from './host-setup.ts';
+import { sendMessage } from './send-message.ts';
 import { version } from './version.ts';
 
 /** All of Arc in one process, put together: the one place that knows every implementation. */
@@ -79,19 +80,12 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       ...{ ...edgeSettings(config, logger), accessKey },
     });
     const plane: ControlPlane = createControlPlane({
-      ...{
-        store,
-        engine: trap('engine', node.engine),
-        router: trap('router', edge.router),
-      },
+      ...{ store, engine: trap('engine', node.engine), router: trap('router', edge.router) },
       ...{ images, clock, rng, logger, boot: realBootClock() },
       connections: (id) => edge.connections(id),
+      send: sendMessage,
       builtins: builtinTemplates(),
-      options: {
-        startsMax: config.startsAtOnce,
-        sandboxesMax: config.maxSandboxes,
-        warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
-      },
+      options: planeOptions(config),
     });
     await plane.keys.ensureAdmin(secret);
 
@@ -100,9 +94,15 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const pages = consoleFiles(builtConsole);
     let apiPort = config.api.port;
     const api = createApi({
-      ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys, clock, rng, logger, urls },
+      ...{ ...plane, clock, rng, logger, urls, pages },
       signAccess: (claim) => signAccess(accessKey, claim),
-      ...{ sessions: plane.sessions, links: plane.links, pages, config: apiConfig(config, () => apiPort) },
+      ...{
+        sessions: plane.sessions,
+        links: plane.links,
+        hooks: plane.hooks,
+        pages,
+        config: apiConfig(config, () => apiPort),
+      },
       readiness: () => (ready ? { ready } : { ready, detail: 'finding what already runs' }),
     });
     // Both ports first: a port that is taken is said before anything is made, and the API answers while the node opens.
@@ -134,6 +134,14 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.run().catch((cause) => logger.error({ error: cause }, 'not all could be undone after a failed start'));
     throw error;
   }
+}
+
+function planeOptions(config: Config) {
+  return {
+    startsMax: config.startsAtOnce,
+    sandboxesMax: config.maxSandboxes,
+    warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
+  };
 }
 
 function localNode(config: Config, logger: Logger, helper: NodeHelper, images: Images) {

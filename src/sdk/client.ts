@@ -4,6 +4,7 @@ import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
 import type { Context } from './context.ts';
 import { type EventOptions, followEvents } from './events.ts';
+import { Hooks } from './hooks.ts';
 import { Http } from './http.ts';
 import { Keys } from './keys.ts';
 import { Sandboxes } from './sandboxes.ts';
@@ -31,6 +32,7 @@ export class Client {
   readonly sandboxes: Sandboxes;
   readonly templates: Templates;
   readonly keys: Keys;
+  readonly hooks: Hooks;
   readonly #context: Context;
 
   constructor(options: ClientOptions | SessionOptions) {
@@ -42,6 +44,7 @@ export class Client {
     this.sandboxes = new Sandboxes(this.#context);
     this.templates = new Templates(this.#context);
     this.keys = new Keys(this.#context);
+    this.hooks = new Hooks(this.#context);
   }
 
   get url(): string {

@@ -1,5 +1,5 @@
 import type { LinkScope } from '../contract/schemas/link.ts';
-import type { CreateRequest } from '../contract/schemas/sandbox.ts';
+import type { AlertView, CreateRequest, Event } from '../contract/schemas/sandbox.ts';
 import type { Template } from '../contract/schemas/template.ts';
 import type { Exit, ResolvedSpec } from '../contract/spec.ts';
 import type { Reason, State } from '../contract/states.ts';
@@ -118,7 +118,7 @@ export interface PoolStatus {
 
 export interface EventRecord {
   readonly time: number;
-  readonly type: 'sandbox' | 'template' | 'key';
+  readonly type: Event['type'];
   readonly subject: string;
   readonly owner: string;
   readonly state?: State;
@@ -128,6 +128,7 @@ export interface EventRecord {
   readonly labels?: Readonly<Record<string, string>>;
   readonly incarnation?: number;
   readonly stops?: StopsRecord;
+  readonly alerts?: readonly AlertView[];
 }
 
 export interface CreateOptions {
@@ -253,4 +254,55 @@ export interface Links {
   revoke(caller: Caller, sandbox: string, id: string): Promise<void>;
   /** Throws unauthorized. */
   authenticate(secret: string): Promise<Caller>;
+}
+
+/** What a hook is told of. */
+export interface HookFilter {
+  /** `TYPE` or `TYPE.STATE`, such as `sandbox` and `sandbox.warned`. */
+  readonly events: readonly string[];
+  /** All must match: `key=value`, or `key` for any value. */
+  readonly labels: readonly string[];
+  readonly owner?: string;
+}
+
+/** Where changes are sent to; kind `hook`. The secret must be kept as it is, since every message is signed with it. */
+export interface HookRecord {
+  readonly id: string;
+  readonly url: string;
+  readonly format: 'standard' | 'slack';
+  readonly filter: HookFilter;
+  readonly secret: string;
+  readonly createdAt: number;
+  /** The receiver said that it is gone for good. */
+  readonly ended?: string;
+}
+
+/** How the deliveries of a hook stand. Counts are of this run of Arc. */
+export interface HookStatus {
+  readonly state: 'ok' | 'failing' | 'ended';
+  /** The newest event of which, and of all before it, nothing is to be sent any more. */
+  readonly cursor: number;
+  /** Read and not delivered yet; more may follow in the journal. */
+  readonly pending: number;
+  readonly delivered: number;
+  readonly failed: number;
+  readonly givenUp: number;
+  /** Events that were forgotten before they could be sent. */
+  readonly missed: number;
+  readonly problem?: string;
+  /** ms since the epoch. */
+  readonly retryAt?: number;
+}
+
+export interface Hooks {
+  create(
+    caller: Caller,
+    order: { readonly url: string; readonly format: HookRecord['format']; readonly filter: HookFilter },
+  ): Promise<{ readonly hook: HookRecord; readonly status: HookStatus }>;
+  list(caller: Caller): Promise<readonly { readonly hook: HookRecord; readonly status: HookStatus }[]>;
+  remove(caller: Caller, id: string): Promise<void>;
+  /** Sends one message now, once, and says what came of it. */
+  test(caller: Caller, id: string): Promise<{ readonly ok: boolean; readonly detail: string; readonly ms: number }>;
+  /** How all of them stand, for metrics. */
+  statuses(): readonly { readonly id: string; readonly status: HookStatus }[];
 }

@@ -5,6 +5,7 @@ import type { Template } from '../../src/contract/schemas/template.ts';
 import { FakeEngine } from '../../src/engines/fake/engine.ts';
 import { type FakePlan, smoothPlan } from '../../src/engines/fake/plan.ts';
 import { silentLogger } from '../../src/kit/logger.ts';
+import type { Send } from '../../src/server/core/hooks/send.ts';
 import { type ControlPlane, createControlPlane } from '../../src/server/core/index.ts';
 import type { ControlPlaneOptions } from '../../src/server/core/options.ts';
 import { putRow, type SandboxRow } from '../../src/server/core/row.ts';
@@ -67,6 +68,8 @@ export class Plane {
   readonly #rng = new SeededRng(42);
   readonly #options: Partial<ControlPlaneOptions>;
   router = new MemoryRouter();
+  /** What comes of the messages of hooks. */
+  send: Send = async () => ({ kind: 'taken' });
   now: ControlPlane;
 
   readonly #templates: readonly Template[];
@@ -85,6 +88,7 @@ export class Plane {
       builtins: this.#templates,
       options: this.#options,
       connections: () => this.open,
+      send: (message, signal) => this.send(message, signal),
     });
   }
 

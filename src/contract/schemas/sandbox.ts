@@ -133,12 +133,32 @@ export const SandboxList = Type.Object(
 );
 export type SandboxList = Static<typeof SandboxList>;
 
+/** One condition that an operator is told of; in the events of type `alert`. */
+export const AlertView = Type.Object(
+  {
+    /** Of which kind, such as `disk-low`. */
+    name: Type.String(),
+    /** Of what: a node, a template. */
+    subject: Type.String(),
+    status: Type.Union([Type.Literal('firing'), Type.Literal('resolved')]),
+    severity: Type.Union([Type.Literal('warning'), Type.Literal('critical')]),
+    /** A sentence with its figures. */
+    summary: Type.String(),
+    since: Type.String({ format: 'date-time' }),
+  },
+  closed,
+);
+export type AlertView = Static<typeof AlertView>;
+
+export const EVENT_TYPES = ['sandbox', 'template', 'key', 'hook', 'alert'] as const;
+
 /** One change, as `/v1/events` sends it; `id` is the SSE id to resume from. */
 export const Event = Type.Object(
   {
     id: Type.Integer(),
     time: Type.String({ format: 'date-time' }),
-    type: Type.Union([Type.Literal('sandbox'), Type.Literal('template'), Type.Literal('key')]),
+    /** Those of keys, hooks and alerts are for admins. */
+    type: Type.Enum(EVENT_TYPES),
     subject: Type.String(),
     owner: Type.String(),
     state: Type.Optional(StateName),
@@ -149,6 +169,8 @@ export const Event = Type.Object(
     incarnation: Type.Optional(Type.Integer()),
     /** With the state `warned`: what it is warned of. */
     stops: Type.Optional(StopsView),
+    /** With the type `alert`: what began and what is over. */
+    alerts: Type.Optional(Type.Array(AlertView)),
   },
   { ...closed, $id: 'Event' },
 );

@@ -4,6 +4,7 @@ import { isAdmin } from './scopes.ts';
 
 /** Events read from the store in one go. */
 const EVENTS_PAGE = 500;
+const FOR_ADMINS: ReadonlySet<EventRecord['type']> = new Set(['key', 'hook', 'alert']);
 
 /** Events the caller may see, after `afterSeq` (from now on where it is undefined), until the signal aborts. */
 export async function* feed(
@@ -39,6 +40,6 @@ export async function* feed(
 function maySee(caller: Caller, event: EventRecord): boolean {
   if (caller.link) return event.type === 'sandbox' && event.subject === caller.link.sandbox;
   if (isAdmin(caller)) return true;
-  if (event.type === 'key') return false;
+  if (FOR_ADMINS.has(event.type)) return false;
   return event.type === 'template' || event.owner === caller.owner;
 }

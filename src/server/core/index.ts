@@ -2,7 +2,7 @@ import { ArcError } from '../../contract/errors.ts';
 import type { Template } from '../../contract/schemas/template.ts';
 import { Admission } from '../../domain/admission.ts';
 import type { Router } from '../../edge/router.ts';
-import type { Engine, Target } from '../../engines/engine.ts';
+import type { Engine, EngineEvent, Target } from '../../engines/engine.ts';
 import type { Images } from '../../host/images.ts';
 import type { BootClock } from '../../kit/boot.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
@@ -18,6 +18,8 @@ import { BootTime, type Core } from './context.ts';
 import { Ending } from './ending.ts';
 import { EngineCalls } from './engine-calls.ts';
 import { Expiry } from './expiry.ts';
+import { HookStore } from './hooks/hooks.ts';
+import type { Send } from './hooks/send.ts';
 import { Jobs } from './jobs.ts';
 import { KeyStore } from './keys.ts';
 import { LinkStore } from './links.ts';
@@ -52,6 +54,8 @@ export interface ControlPlaneDeps {
   readonly options?: Partial<ControlPlaneOptions>;
   /** Connections that the edge holds open to a sandbox. Default: none is known. */
   readonly connections?: (id: string) => number;
+  /** Posts the messages of hooks. Default: nobody takes them. */
+  readonly send?: Send;
 }
 
 export interface ControlPlane {
@@ -60,6 +64,7 @@ export interface ControlPlane {
   readonly keys: KeyStore;
   readonly sessions: SessionStore;
   readonly links: LinkStore;
+  readonly hooks: HookStore;
   /** For the edge: requests for what is parked. */
   readonly waker: Waker;
   /** For the edge: somebody uses it. Cheap. */
@@ -94,7 +99,9 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     closing: closing.signal,
   };
   const jobs = new Jobs();
-  const retention = new Retention(core);
+  const send: Send = deps.send ?? (async () => ({ kind: 'down', detail: 'nothing is sent from here' }));
+  const hooks = new HookStore({ store, clock, rng, logger, send });
+  const retention = new Retention(core, () => hooks.needed());
   const expiry = new Expiry(core, (id) => parker.look(id));
   const ending = new Ending(core, { jobs, expiry, retention });
   const pools = new Pools(core, { jobs, images });
@@ -117,20 +124,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   let unwatch: () => void = () => {};
   let first = Promise.resolve();
   return {
-    ...{ sandboxes, templates, keys, sessions, links, waker: waking },
+    ...{ sandboxes, templates, keys, sessions, links, hooks, waker: waking },
     used: (id) => activity.touch(id),
     reclaimed: () => first,
     async start() {
-      unwatch = engine.watch((event) => {
-        if (event.type === 'resync') reclaimer.wake();
-        else {
-          const { id, incarnation } = event.target;
-          pools.exited(id, event.exit);
-          ending.exited(id, incarnation, event.exit).catch((error) => {
-            logger.warn({ sandbox: id, error }, 'an exit could not be written yet; the next pass sees it again');
-          });
-        }
-      });
+      unwatch = engine.watch(engineEvents(core, { reclaimer, pools, ending }));
       await retention.load();
       await templates.begin();
       await pools.load();
@@ -139,6 +137,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       first = reclaimer.begin();
       watch.begin();
       saving.begin();
+      await hooks.begin();
     },
     async close() {
       const reason = new ArcError('unavailable', 'Arc is stopping');
@@ -148,11 +147,28 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       pools.close();
       jobs.cancelAll(reason);
       core.waiters.rejectAll(reason);
-      const ends = [reclaimer.ended(), starter.ended(), watch.ended(), saving.ended(), pools.ended()];
+      const ends = [reclaimer.ended(), starter.ended(), watch.ended(), saving.ended(), pools.ended(), hooks.close()];
       await giveUp(clock, Promise.all(ends), { ms: options.closeMs }).catch(() => {
         logger.warn({}, 'something was still under way when Arc stopped; the next run takes it up');
       });
     },
+  };
+}
+
+function engineEvents(
+  core: Core,
+  { reclaimer, pools, ending }: { reclaimer: Reclaimer; pools: Pools; ending: Ending },
+): (event: EngineEvent) => void {
+  return (event) => {
+    if (event.type === 'resync') {
+      reclaimer.wake();
+      return;
+    }
+    const { id, incarnation } = event.target;
+    pools.exited(id, event.exit);
+    ending.exited(id, incarnation, event.exit).catch((error) => {
+      core.logger.warn({ sandbox: id, error }, 'an exit could not be written yet; the next pass sees it again');
+    });
   };
 }
 

@@ -2,6 +2,7 @@ import type { Deadline } from '../../domain/deadline.ts';
 import { beat } from '../../domain/deadline.ts';
 import type { Write } from '../../store/store.ts';
 import type { Core } from './context.ts';
+import { KEEP_FOR_HOOKS } from './hooks/options.ts';
 import { FORGET_ROWS_MAX } from './options.ts';
 import { IDEMPOTENCY, SANDBOX, type SandboxRow } from './row.ts';
 
@@ -17,12 +18,15 @@ const HEARTBEAT = 'heartbeat';
 /** How long things that are over are remembered: removed rows, events, and the lengths of earlier boots. */
 export class Retention {
   readonly #core: Core;
+  readonly #needed: () => number | undefined;
   /** Removed sandboxes whose rows are kept, the oldest first. */
   #kept = new Map<string, Kept>();
   #beatAt = Number.NEGATIVE_INFINITY;
 
-  constructor(core: Core) {
+  /** @param needed events after this one are still to be sent to somebody. */
+  constructor(core: Core, needed: () => number | undefined) {
     this.#core = core;
+    this.#needed = needed;
   }
 
   keepUntil(): Deadline {
@@ -82,7 +86,10 @@ export class Retention {
   async #trimEvents(): Promise<void> {
     const { options, store } = this.#core;
     const { oldest, newest } = await store.eventBounds();
-    if (newest - oldest >= options.keepEventsMax) await store.trimEvents(newest - options.keepEventsMax);
+    const kept = options.keepEventsMax;
+    // What a hook still has to send is kept longer, and not without end.
+    const most = Math.max(newest - kept * KEEP_FOR_HOOKS, Math.min(newest - kept, this.#needed() ?? newest));
+    if (oldest <= most) await store.trimEvents(most);
   }
 
   #toKept(row: SandboxRow): Kept {

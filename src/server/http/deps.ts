@@ -1,7 +1,7 @@
 import type { AccessClaim } from '../../domain/access-token.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
-import type { Keys, Links, Sandboxes, Sessions, Templates } from '../service.ts';
+import type { Hooks, Keys, Links, Sandboxes, Sessions, Templates } from '../service.ts';
 
 /** Where a sandbox is reached from outside. The edge's port may be known only once it listens, hence functions. */
 export interface SandboxUrls {
@@ -53,6 +53,7 @@ export interface ApiDeps {
   readonly keys: Keys;
   readonly sessions: Sessions;
   readonly links: Links;
+  readonly hooks: Hooks;
   readonly pages: ConsoleFiles;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -97,6 +98,7 @@ export function nothingBehind(): ApiDeps {
       keys: absent,
       sessions: absent,
       links: absent,
+      hooks: absent,
       signAccess: absent,
       pages: absent,
       clock: absent,

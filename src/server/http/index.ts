@@ -12,6 +12,7 @@ import { eventRoutes } from './routes/events.ts';
 import { execSockets } from './routes/exec-socket.ts';
 import { execRoutes } from './routes/execs.ts';
 import { fileRoutes } from './routes/files.ts';
+import { hookRoutes } from './routes/hooks.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { linkRoutes } from './routes/links.ts';
 import { logRoutes } from './routes/logs.ts';
@@ -69,6 +70,7 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   statsRoutes(app, context);
   templateRoutes(app, context);
   keyRoutes(app, context);
+  hookRoutes(app, context);
   eventRoutes(app, context);
   linkRoutes(app, context);
   sessionRoutes(app, context);

@@ -1,34 +1,18 @@
 import { levelSentence } from '../../contract/levels.ts';
 import type { ExecInfoView, KeyView, TemplateView } from '../../contract/schemas/admin.ts';
 import type { FileEntry, LogEntry, Stats } from '../../contract/schemas/exec.ts';
-import type { Event, Sandbox } from '../../contract/schemas/sandbox.ts';
+import type { Sandbox } from '../../contract/schemas/sandbox.ts';
 import type { Exit } from '../../contract/spec.ts';
 import { formatDuration, formatSize } from '../../contract/units.ts';
 import type { ExecInfo, FileStat, LogChunk, RawStats } from '../../engines/engine.ts';
-import type {
-  Caller,
-  EventRecord,
-  KeyRecord,
-  PoolStatus,
-  SandboxRecord,
-  StopsRecord,
-  TemplateRecord,
-} from '../service.ts';
+import { eventView, present, rfc3339, stopsView } from '../event-view.ts';
+import type { Caller, KeyRecord, PoolStatus, SandboxRecord, TemplateRecord } from '../service.ts';
 import type { SandboxUrls } from './deps.ts';
 import { encodeChunk } from './stream/text.ts';
 
+export { eventView, present, rfc3339 };
+
 /** Records as code keeps them → documents as the API shows them: times RFC 3339, sizes with units, nothing internal. */
-
-export function rfc3339(ms: number): string {
-  return new Date(ms).toISOString();
-}
-
-type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
-
-/** Leaves out what is undefined, so that optional members are absent rather than null. */
-function present<T extends Record<string, unknown>>(members: T): Partial<Defined<T>> {
-  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Partial<Defined<T>>;
-}
 
 function exitView(exit: Exit): NonNullable<Sandbox['exit']> {
   return { code: exit.code, signal: exit.signal, oom: exit.oom, at: rfc3339(exit.at), ...present({ note: exit.note }) };
@@ -39,10 +23,6 @@ function urlsOf(record: SandboxRecord, urls: SandboxUrls): { url: string | undef
   if (first === undefined) return { url: undefined, urls: {} };
   const url = urls.sandbox(record.id);
   return { url, urls: Object.fromEntries([[first, url], ...rest.map((port) => [port, urls.port(record.id, port)])]) };
-}
-
-function stopsView({ at, why, then }: StopsRecord): NonNullable<Sandbox['stops']> {
-  return { at: rfc3339(at), why, then };
 }
 
 export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
@@ -92,19 +72,6 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
 export function sandboxViewFor(caller: Caller, record: SandboxRecord, urls: SandboxUrls): Sandbox {
   const view = sandboxView(record, urls);
   return caller.link === undefined ? view : { ...view, owner: '', labels: {}, node: '' };
-}
-
-export function eventView(seq: number, event: EventRecord): Event {
-  const { type, subject, owner, state, from, reason, detail, labels, incarnation, stops } = event;
-  return {
-    id: seq,
-    time: rfc3339(event.time),
-    type,
-    subject,
-    owner,
-    ...present({ state, from, reason, detail, labels: labels && { ...labels }, incarnation }),
-    ...present({ stops: stops && stopsView(stops) }),
-  };
 }
 
 export function logView(chunk: LogChunk): LogEntry {

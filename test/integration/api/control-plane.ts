@@ -4,17 +4,19 @@ import { smoothPlan } from '../../../src/engines/fake/plan.ts';
 import { realBootClock } from '../../../src/kit/boot.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
+import { sendMessage } from '../../../src/main/send-message.ts';
 import { createControlPlane } from '../../../src/server/core/index.ts';
 import type { ControlPlaneOptions } from '../../../src/server/core/options.ts';
 import { type ConsoleFiles, createApi, sandboxUrls } from '../../../src/server/http/index.ts';
 import { MemoryStore } from '../../../src/store/memory.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { FakeImages } from '../../../src/testing/fakes/fake-images.ts';
 import { MemoryRouter } from '../../../src/testing/fakes/memory-router.ts';
 import { fakeEngine } from './fake-engine.ts';
 
 /** The API over the real control plane; only the machine below is made up. */
 export async function startOverPlane(
-  given: { pages?: ConsoleFiles; slots?: number; options?: Partial<ControlPlaneOptions> } = {},
+  given: { pages?: ConsoleFiles; slots?: number; options?: Partial<ControlPlaneOptions>; store?: Store } = {},
 ) {
   const fake = new FakeEngine(realClock, smoothPlan, given.slots);
   const parts = fakeEngine();
@@ -29,15 +31,21 @@ export async function startOverPlane(
     },
   }) as unknown as Engine;
   const plane = createControlPlane({
-    ...{ engine, store: new MemoryStore(), router: new MemoryRouter(), images: new FakeImages({}) },
+    ...{ engine, store: given.store ?? new MemoryStore(), router: new MemoryRouter(), images: new FakeImages({}) },
     ...{ clock: realClock, boot: realBootClock(), rng: realRng, logger: silentLogger },
+    send: sendMessage,
     ...(given.options === undefined ? {} : { options: given.options }),
     builtins: [{ name: 'web', root: { builtin: 'shell' }, command: ['/web'], ports: [8080] }],
   });
   let ready = false;
   const api = createApi({
     ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys },
-    ...{ sessions: plane.sessions, links: plane.links, pages: given.pages ?? { file: async () => undefined } },
+    ...{
+      sessions: plane.sessions,
+      links: plane.links,
+      hooks: plane.hooks,
+      pages: given.pages ?? { file: async () => undefined },
+    },
     ...{ clock: realClock, rng: realRng, logger: silentLogger },
     signAccess: ({ id, port, expiresAt }) => `${id}/${port ?? 'all'}/${expiresAt}`,
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 80 }),

@@ -1,6 +1,8 @@
 import type { Clock } from '../../../src/kit/clock.ts';
 import { type Logger, silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
+import { sendMessage } from '../../../src/main/send-message.ts';
+import { HookStore } from '../../../src/server/core/hooks/hooks.ts';
 import { LinkStore } from '../../../src/server/core/links.ts';
 import { SessionStore } from '../../../src/server/core/sessions.ts';
 import {
@@ -75,6 +77,7 @@ export async function startApi(
     keys,
     sessions: new SessionStore({ store, clock, rng: realRng, keys }),
     links: new LinkStore({ store, clock, rng: realRng, sandboxes }),
+    hooks: new HookStore({ store, clock, rng: realRng, logger, send: sendMessage }),
     pages: options.pages ?? fakeConsole,
     clock,
     rng: realRng,
