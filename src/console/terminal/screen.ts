@@ -20,7 +20,10 @@ export interface Screen {
 
 const SCROLLBACK_LINES = 5_000;
 
-export function openScreen(box: HTMLElement, label: string): Screen {
+export const LEAVING = 'Shift+F6 leaves the terminal.';
+
+/** @param onLeave the person wants the focus elsewhere. */
+export function openScreen(box: HTMLElement, label: string, onLeave: () => void): Screen {
   const terminal = new Terminal({
     cursorBlink: true,
     fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
@@ -39,7 +42,14 @@ export function openScreen(box: HTMLElement, label: string): Screen {
   // Handled by nothing, also should a later version of the terminal begin to: titles, the clipboard, notifications.
   for (const command of [0, 1, 2, 9, 52, 777, 1337]) terminal.parser.registerOscHandler(command, () => true);
   terminal.open(box);
-  terminal.textarea?.setAttribute('aria-label', label);
+  terminal.textarea?.setAttribute('aria-label', `${label}. ${LEAVING}`);
+  terminal.textarea?.setAttribute('aria-keyshortcuts', 'Shift+F6');
+  // Tab belongs to the shell, so that there must be another way out for who has no mouse.
+  terminal.attachCustomKeyEventHandler((event) => {
+    if (event.key !== 'F6' || !event.shiftKey) return true;
+    if (event.type === 'keydown') onLeave();
+    return false;
+  });
   let acted = false;
   for (const event of ['keydown', 'input', 'paste', 'compositionend'] as const) {
     const note = () => {

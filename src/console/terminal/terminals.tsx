@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Sandbox } from '../../sdk/index.ts';
 import { Icon } from '../parts/icons.tsx';
-import { openScreen, type Screen } from './screen.ts';
+import { LEAVING, openScreen, type Screen } from './screen.ts';
 import { Shell } from './shell.ts';
 
 /** Terminals of one sandbox, side by side as tabs. Their ids are kept for this tab of the browser: a reload finds them. */
@@ -81,11 +81,12 @@ function One(props: {
   readonly onClose: () => void;
 }): JSX.Element {
   const box = useRef<HTMLDivElement>(null);
+  const search = useRef<HTMLInputElement>(null);
   const held = useRef<{ screen: Screen; shell: Shell } | undefined>(undefined);
   const [, drawn] = useState(0);
   useEffect(() => {
     if (!box.current) return;
-    const screen = openScreen(box.current, `Terminal of ${props.sandbox.id}`);
+    const screen = openScreen(box.current, `Terminal of ${props.sandbox.id}`, () => search.current?.focus());
     const shell = new Shell(props.sandbox, screen, { id: props.id, onId: props.onId });
     if (props.id !== undefined) props.onId(props.id);
     held.current = { screen, shell };
@@ -118,7 +119,9 @@ function One(props: {
           <span class="state" role="status">
             {shell?.state ?? 'Connecting…'}
           </span>
+          <span class="small muted">{LEAVING}</span>
           <input
+            ref={search}
             type="search"
             class="end"
             placeholder="Search"
