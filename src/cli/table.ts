@@ -55,6 +55,15 @@ export const COMMANDS: Table = {
       test: { summary: 'send one message now', load: () => import('./commands/hook-test.ts') },
     },
   },
+  quota: {
+    summary: 'what owners may have',
+    commands: {
+      ls: { summary: 'list quotas', load: () => import('./commands/quota-ls.ts') },
+      show: { summary: 'show what an owner may have and uses', load: () => import('./commands/quota-show.ts') },
+      set: { summary: 'set what an owner may have', load: () => import('./commands/quota-set.ts') },
+      rm: { summary: 'back to the settings of the server', load: () => import('./commands/quota-rm.ts') },
+    },
+  },
   events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
   levels: {
     summary: 'what each level of isolation protects from, and how to get it',

@@ -54,6 +54,8 @@ export const ERRORS = {
   method_not_allowed: entry(405, 'That method is not possible here', 'Use one of the methods in `Allow`.'),
   url_too_long: entry(414, 'The address is too long', 'Send less in the path and query.'),
   upgrade_required: entry(426, 'This address speaks WebSocket', 'Connect with a WebSocket client.'),
+  quota_exceeded: entry(429, 'A quota is used up', 'Remove something of yours, or ask the operator for more.'),
+  rate_limited: entry(429, 'That was asked for too often', 'Wait as long as `Retry-After` says.', true),
   // what the sandbox or its template asks for
   isolation_unavailable: entry(422, 'That isolation level is not to be had here', 'Ask for one of `levels`.'),
   isolation_too_weak: entry(422, 'The template asks for stronger isolation', 'Ask for its level or a stronger one.'),

@@ -32,6 +32,8 @@ export interface ResolvedSpec {
   /** Absent: being idle never stops it. */
   readonly idle?: IdleSpec;
   readonly ttlPolicy?: TtlPolicy;
+  /** Each owner has one of its template at most; asking again gives that one. */
+  readonly onePerOwner?: boolean;
 }
 
 export interface PoolSpec {

@@ -103,6 +103,7 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
     ...(template.tcp === undefined ? {} : { tcp: template.tcp }),
     ...(template.access === undefined ? {} : { access: template.access }),
+    ...(template.onePerOwner ? { onePerOwner: true } : {}),
     ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
     ...resolveLife(template, faults),
   };

@@ -1,4 +1,4 @@
-import { hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { signAccess } from '../domain/access-token.ts';
@@ -30,6 +30,7 @@ import { dataDirIsLocked } from './data-lock.ts';
 import { edgeKey } from './edge-key.ts';
 import { edgeSettings, urlSettings } from './edge-settings.ts';
 import { searchPath } from './host-setup.ts';
+import { planeOptions } from './plane-options.ts';
 import { sendMessage } from './send-message.ts';
 import { version } from './version.ts';
 
@@ -52,8 +53,6 @@ export interface PlatformOptions {
 
 const ROOT = join(import.meta.dirname, '../..');
 const RECLAIM_WAIT_MS = 1_000;
-/** Of the machine's memory, one part in so many is for warm sandboxes when nobody says otherwise. */
-const WARM_PART = 4;
 const clock = realClock;
 const rng = realRng;
 
@@ -94,15 +93,9 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const pages = consoleFiles(builtConsole);
     let apiPort = config.api.port;
     const api = createApi({
-      ...{ ...plane, clock, rng, logger, urls, pages },
+      ...{ ...plane.services, clock, rng, logger, urls },
       signAccess: (claim) => signAccess(accessKey, claim),
-      ...{
-        sessions: plane.sessions,
-        links: plane.links,
-        hooks: plane.hooks,
-        pages,
-        config: apiConfig(config, () => apiPort),
-      },
+      ...{ pages, config: apiConfig(config, () => apiPort) },
       readiness: () => (ready ? { ready } : { ready, detail: 'finding what already runs' }),
     });
     // Both ports first: a port that is taken is said before anything is made, and the API answers while the node opens.
@@ -134,14 +127,6 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.run().catch((cause) => logger.error({ error: cause }, 'not all could be undone after a failed start'));
     throw error;
   }
-}
-
-function planeOptions(config: Config) {
-  return {
-    startsMax: config.startsAtOnce,
-    sandboxesMax: config.maxSandboxes,
-    warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
-  };
 }
 
 function localNode(config: Config, logger: Logger, helper: NodeHelper, images: Images) {

@@ -7,6 +7,7 @@ import { type EventOptions, followEvents } from './events.ts';
 import { Hooks } from './hooks.ts';
 import { Http } from './http.ts';
 import { Keys } from './keys.ts';
+import { Quotas } from './quotas.ts';
 import { Sandboxes } from './sandboxes.ts';
 import { globalSocket, type SocketFactory } from './socket.ts';
 import { Templates } from './templates.ts';
@@ -33,6 +34,7 @@ export class Client {
   readonly templates: Templates;
   readonly keys: Keys;
   readonly hooks: Hooks;
+  readonly quotas: Quotas;
   readonly #context: Context;
 
   constructor(options: ClientOptions | SessionOptions) {
@@ -45,6 +47,7 @@ export class Client {
     this.templates = new Templates(this.#context);
     this.keys = new Keys(this.#context);
     this.hooks = new Hooks(this.#context);
+    this.quotas = new Quotas(this.#context);
   }
 
   get url(): string {

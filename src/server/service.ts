@@ -3,6 +3,7 @@ import type { AlertView, CreateRequest, Event } from '../contract/schemas/sandbo
 import type { Template } from '../contract/schemas/template.ts';
 import type { Exit, ResolvedSpec } from '../contract/spec.ts';
 import type { Reason, State } from '../contract/states.ts';
+import type { OwnQuota, Quota } from '../domain/quota.ts';
 import type { Engine, NodeReport, Placement } from '../engines/engine.ts';
 
 /** What the API, and nobody else, calls. It knows ports only. */
@@ -213,6 +214,34 @@ export interface Keys {
   revoke(caller: Caller, id: string): Promise<void>;
   /** Who a key stands for; undefined once it is revoked. */
   callerOf(keyId: string): Promise<Caller | undefined>;
+}
+
+export interface QuotaRecord {
+  readonly owner: string;
+  /** What was set for this owner. */
+  readonly own: OwnQuota | undefined;
+  readonly limits: Quota;
+  readonly used: { readonly running: number; readonly total: number; readonly memoryBytes: number };
+}
+
+export interface Quotas {
+  /** Everybody may ask for their own. */
+  get(caller: Caller, owner: string): Promise<QuotaRecord>;
+  /** Of those for whom something was set. */
+  list(caller: Caller): Promise<readonly QuotaRecord[]>;
+  set(caller: Caller, owner: string, own: OwnQuota): Promise<QuotaRecord>;
+  remove(caller: Caller, owner: string): Promise<void>;
+}
+
+/** All that the API calls. */
+export interface Services {
+  readonly sandboxes: Sandboxes;
+  readonly templates: Templates;
+  readonly keys: Keys;
+  readonly sessions: Sessions;
+  readonly links: Links;
+  readonly quotas: Quotas;
+  readonly hooks: Hooks;
 }
 
 /** Who is signed in to the console, by the secret in a cookie. Times are ms since the epoch. */

@@ -1,13 +1,22 @@
 import { ArcError } from '../contract/errors.ts';
-import { checkCommit, checkList, revisionConflict, uniqueConflict } from './check.ts';
+import {
+  ceilingReached,
+  changedTallies,
+  checkCommit,
+  checkList,
+  revisionConflict,
+  spent,
+  uniqueConflict,
+} from './check.ts';
 import { Listeners } from './listeners.ts';
-import type { Doc, IndexEntries, ListQuery, Store, StoredEvent, Write } from './store.ts';
+import type { Doc, IndexEntries, ListQuery, Store, StoredEvent, Tallies, Write } from './store.ts';
 
 interface Held {
   readonly revision: number;
   readonly json: string;
   readonly indexes: IndexEntries;
   readonly unique: readonly string[];
+  readonly tallies: Tallies;
 }
 
 /** How a commit goes wrong: `before` nothing was written, `after` all was and only the answer was lost. */
@@ -26,9 +35,13 @@ export class MemoryStore implements Store {
   readonly #kinds = new Map<string, Map<string, Held>>();
   readonly #found = new Map<string, Set<string>>();
   readonly #holders = new Map<string, string>();
+  readonly #sums = new Map<string, number>();
+  readonly #buckets = new Map<string, number>();
   readonly #listeners = new Listeners();
   readonly #fault: NonNullable<MemoryOptions['fault']>;
   #events: { readonly seq: number; readonly json: string }[] = [];
+  #records: { readonly seq: number; readonly json: string }[] = [];
+  #recorded = 0;
   #revision = 0;
   #seq = 0;
   #closed = false;
@@ -58,6 +71,11 @@ export class MemoryStore implements Store {
   async count(query: Omit<ListQuery, 'after' | 'limit'>): Promise<number> {
     this.#check();
     return this.#matching(query).length;
+  }
+
+  async tally(kind: string, name: string): Promise<number> {
+    this.#check();
+    return this.#sums.get(`${kind}\0${name}`) ?? 0;
   }
 
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
@@ -104,6 +122,18 @@ export class MemoryStore implements Store {
     this.#events = this.#events.filter((event) => event.seq > seq);
   }
 
+  async records<T>(beforeSeq: number | undefined, limit: number): Promise<readonly StoredEvent<T>[]> {
+    this.#check();
+    const before = beforeSeq ?? Number.MAX_SAFE_INTEGER;
+    const kept = this.#records.filter(({ seq }) => seq < before).reverse();
+    return kept.slice(0, limit).map(({ seq, json }) => ({ seq, value: JSON.parse(json) as T }));
+  }
+
+  async trimRecords(keep: number): Promise<void> {
+    this.#check();
+    this.#records = keep === 0 ? [] : this.#records.slice(-keep);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#listeners.clear();
@@ -115,6 +145,13 @@ export class MemoryStore implements Store {
       this.#events.push({ seq: this.#seq, json: JSON.stringify(write.value) });
       return this.#seq;
     }
+    if (write.op === 'record') {
+      this.#recorded += 1;
+      this.#records.push({ seq: this.#recorded, json: JSON.stringify(write.value) });
+      undo.push(() => this.#records.pop());
+      return this.#recorded;
+    }
+    if (write.op === 'spend') return this.#spend(write, undo);
     const { kind, id } = write;
     const before = this.#kinds.get(kind)?.get(id);
     if (write.ifRevision !== undefined && (before?.revision ?? 0) !== write.ifRevision)
@@ -124,6 +161,7 @@ export class MemoryStore implements Store {
         const holder = this.#holders.get(`${kind}\0${value}`);
         if (holder !== undefined && holder !== id) throw uniqueConflict(kind, value);
       }
+      this.#refuseBeyond(kind, before?.tallies ?? {}, write.tallies ?? {}, write.ceilings ?? {});
     }
     this.#revision += 1;
     const after =
@@ -134,10 +172,26 @@ export class MemoryStore implements Store {
             json: JSON.stringify(write.value),
             indexes: structuredClone(write.indexes ?? {}),
             unique: [...(write.unique ?? [])],
+            tallies: { ...write.tallies },
           };
     this.#replace(kind, id, before, after);
     undo.push(() => this.#replace(kind, id, after, before));
     return this.#revision;
+  }
+
+  #spend({ bucket, spending }: Extract<Write, { op: 'spend' }>, undo: (() => void)[]): number {
+    const before = this.#buckets.get(bucket) ?? 0;
+    this.#buckets.set(bucket, spent(before, bucket, spending));
+    undo.push(() => this.#buckets.set(bucket, before));
+    return this.#revision;
+  }
+
+  #refuseBeyond(kind: string, before: Tallies, after: Tallies, ceilings: Tallies): void {
+    for (const [name, by] of changedTallies(before, after)) {
+      const used = (this.#sums.get(`${kind}\0${name}`) ?? 0) + by;
+      const most = ceilings[name];
+      if (most !== undefined && by > 0 && used > most) throw ceilingReached(name, used, most);
+    }
   }
 
   #replace(kind: string, id: string, before: Held | undefined, after: Held | undefined): void {
@@ -145,6 +199,11 @@ export class MemoryStore implements Store {
     this.#kinds.set(kind, docs);
     for (const key of indexKeys(kind, before)) this.#found.get(key)?.delete(id);
     for (const value of before?.unique ?? []) this.#holders.delete(`${kind}\0${value}`);
+    for (const [name, by] of changedTallies(before?.tallies ?? {}, after?.tallies ?? {})) {
+      const sum = (this.#sums.get(`${kind}\0${name}`) ?? 0) + by;
+      if (sum === 0) this.#sums.delete(`${kind}\0${name}`);
+      else this.#sums.set(`${kind}\0${name}`, sum);
+    }
     if (!after) {
       docs.delete(id);
       return;

@@ -7,6 +7,7 @@ import { describe, it } from 'node:test';
 import { ArcError, type ErrorCode } from '../contract/errors.ts';
 import { afterThisTurn } from '../kit/real.ts';
 import { storeConformance } from '../testing/conformance/store.ts';
+import { MIGRATIONS } from './migrations.ts';
 import { SqliteStore } from './sqlite.ts';
 
 const folder = () => mkdtemp(join(tmpdir(), 'arc-store-'));
@@ -121,6 +122,29 @@ describe('SqliteStore on a bad day', () => {
     const again = new SqliteStore({ path });
     assert.equal(await again.count({ kind: 'thing' }), held);
     await again.close();
+    await rm(dir, { recursive: true });
+  });
+
+  it('knows the sums of what an earlier version wrote', async () => {
+    const dir = await folder();
+    const path = join(dir, 'arc.db');
+    const db = new DatabaseSync(path);
+    db.exec('CREATE TABLE migrations (version INTEGER PRIMARY KEY)');
+    for (const [step, sql] of MIGRATIONS.slice(0, 2).entries()) {
+      db.exec(sql);
+      db.prepare('INSERT INTO migrations VALUES (?)').run(step + 1);
+    }
+    for (const [at, state] of ['running', 'frozen', 'stopped', 'failed', 'removed'].entries()) {
+      const value = JSON.stringify({ owner: 'ada', state, spec: { limits: { memoryBytes: 10 } } });
+      db.prepare("INSERT INTO docs VALUES ('sandbox', ?, ?, ?)").run(`sb-${state}`, at + 1, value);
+    }
+    db.close();
+    const store = new SqliteStore({ path });
+    const sums = await Promise.all(['total', 'running', 'memory'].map((name) => store.tally('sandbox', `${name}/ada`)));
+    assert.deepEqual(sums, [3, 2, 20]);
+    await store.commit([{ op: 'delete', kind: 'sandbox', id: 'sb-frozen' }]);
+    assert.equal(await store.tally('sandbox', 'memory/ada'), 10);
+    await store.close();
     await rm(dir, { recursive: true });
   });
 

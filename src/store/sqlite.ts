@@ -1,10 +1,19 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ArcError } from '../contract/errors.ts';
-import { checkCommit, checkList, revisionConflict, uniqueConflict } from './check.ts';
+import {
+  ceilingReached,
+  changedTallies,
+  checkCommit,
+  checkList,
+  isRefusal,
+  revisionConflict,
+  spent,
+  uniqueConflict,
+} from './check.ts';
 import { Listeners } from './listeners.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { sqliteError } from './sqlite-errors.ts';
-import type { Doc, ListQuery, Store, StoredEvent, Write } from './store.ts';
+import type { Doc, ListQuery, Store, StoredEvent, Tallies, Write } from './store.ts';
 
 export interface SqliteOptions {
   readonly path: string;
@@ -77,6 +86,10 @@ export class SqliteStore implements Store {
     return this.#number(`SELECT count(*) AS value FROM ${joins} WHERE ${where}`, ...values);
   }
 
+  async tally(kind: string, name: string): Promise<number> {
+    return this.#number('SELECT coalesce(max(amount), 0) AS value FROM sums WHERE kind = ? AND name = ?', kind, name);
+  }
+
   async commit(writes: readonly Write[]): Promise<readonly number[]> {
     checkCommit(writes);
     if (writes.length === 0) return [];
@@ -146,7 +159,7 @@ export class SqliteStore implements Store {
       this.#db.exec('RELEASE one');
       return () => resolve(revisions);
     } catch (error) {
-      if (!(error instanceof ArcError && error.code === 'conflict')) throw error;
+      if (!isRefusal(error)) throw error;
       this.#revision = before;
       this.#db.exec('ROLLBACK TO one');
       this.#db.exec('RELEASE one');
@@ -175,6 +188,21 @@ export class SqliteStore implements Store {
     this.#run(() => this.#prepare('DELETE FROM events WHERE seq <= ?').run(seq));
   }
 
+  async records<T>(beforeSeq: number | undefined, limit: number): Promise<readonly StoredEvent<T>[]> {
+    const rows = this.#run(() =>
+      this.#prepare('SELECT seq, value FROM records WHERE seq < ? ORDER BY seq DESC LIMIT ?').all(
+        beforeSeq ?? Number.MAX_SAFE_INTEGER,
+        limit,
+      ),
+    );
+    return rows.map((row) => ({ seq: Number(row.seq), value: JSON.parse(String(row.value)) as T }));
+  }
+
+  async trimRecords(keep: number): Promise<void> {
+    const sql = 'DELETE FROM records WHERE seq <= (SELECT seq FROM records ORDER BY seq DESC LIMIT 1 OFFSET ?)';
+    this.#run(() => this.#prepare(sql).run(keep));
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#flush();
@@ -186,10 +214,12 @@ export class SqliteStore implements Store {
 
   /** Gives the document's new revision, or the event's seq. */
   #apply(write: Write): number {
-    if (write.op === 'event') {
-      const done = this.#prepare('INSERT INTO events (value) VALUES (?)').run(JSON.stringify(write.value));
+    if (write.op === 'event' || write.op === 'record') {
+      const log = write.op === 'event' ? 'events' : 'records';
+      const done = this.#prepare(`INSERT INTO ${log} (value) VALUES (?)`).run(JSON.stringify(write.value));
       return Number(done.lastInsertRowid);
     }
+    if (write.op === 'spend') return this.#spend(write);
     const { kind, id } = write;
     if (write.ifRevision !== undefined) {
       const row = this.#prepare('SELECT revision FROM docs WHERE kind = ? AND id = ?').get(kind, id);
@@ -198,6 +228,8 @@ export class SqliteStore implements Store {
     this.#prepare('DELETE FROM indexes WHERE kind = ? AND id = ?').run(kind, id);
     this.#prepare('DELETE FROM uniques WHERE kind = ? AND id = ?').run(kind, id);
     this.#revision += 1;
+    const wanted = write.op === 'put' ? write : undefined;
+    this.#count(kind, id, wanted?.tallies ?? {}, wanted?.ceilings ?? {});
     if (write.op === 'delete') {
       this.#prepare('DELETE FROM docs WHERE kind = ? AND id = ?').run(kind, id);
       return this.#revision;
@@ -214,6 +246,31 @@ export class SqliteStore implements Store {
     }
     for (const value of write.unique ?? []) this.#hold(kind, value, id);
     return this.#revision;
+  }
+
+  #spend({ bucket, spending }: Extract<Write, { op: 'spend' }>): number {
+    const row = this.#prepare('SELECT empty_at FROM buckets WHERE name = ?').get(bucket);
+    const emptyAt = spent(Number(row?.empty_at ?? 0), bucket, spending);
+    this.#prepare('INSERT OR REPLACE INTO buckets VALUES (?, ?)').run(bucket, emptyAt);
+    return this.#revision;
+  }
+
+  /** Most writes change no sum: then one look is all. */
+  #count(kind: string, id: string, after: Tallies, ceilings: Tallies): void {
+    const rows = this.#prepare('SELECT name, amount FROM tallies WHERE kind = ? AND id = ?').all(kind, id);
+    const before = Object.fromEntries(rows.map(({ name, amount }) => [String(name), Number(amount)]));
+    for (const [name, by] of changedTallies(before, after)) {
+      const amount = after[name];
+      if (amount === undefined) {
+        this.#prepare('DELETE FROM tallies WHERE kind = ? AND id = ? AND name = ?').run(kind, id, name);
+      } else this.#prepare('INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?)').run(kind, id, name, amount);
+      const sum = this.#prepare(
+        'INSERT INTO sums VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount RETURNING amount',
+      ).get(kind, name, by);
+      const [used, most] = [Number(sum?.amount), ceilings[name]];
+      if (used === 0) this.#prepare('DELETE FROM sums WHERE kind = ? AND name = ?').run(kind, name);
+      if (most !== undefined && by > 0 && used > most) throw ceilingReached(name, used, most);
+    }
   }
 
   #hold(kind: string, value: string, id: string): void {

@@ -153,7 +153,7 @@ test('no write to the store is made for an event on its way', async () => {
   const { store } = plane;
   const real = store.commit.bind(store);
   store.commit = async (writes) => {
-    commits.push(...writes.flatMap((write) => (write.op === 'event' ? [] : [write.kind])));
+    commits.push(...writes.flatMap((write) => ('kind' in write ? [write.kind] : [])));
     return await real(writes);
   };
   for (let count = 0; count < 20; count++) await plane.now.sandboxes.extend(ada, id, HOUR_MS + (count + 1) * 60_000);

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import type { State } from '../../src/contract/states.ts';
 import { isUp, mayFollow } from '../../src/domain/lifecycle.ts';
+import { talliesOf, tallyNames } from '../../src/domain/quota.ts';
 import type { WarmDoc } from '../../src/server/core/pool/warm.ts';
 import type { SandboxRow } from '../../src/server/core/row.ts';
 import type { EventRecord } from '../../src/server/service.ts';
-import { STARTS_MAX, type World } from './world.ts';
+import { OWNERS, STARTS_MAX, type World } from './world.ts';
 
 /** What must hold after every step, and what must hold when everything has come to rest. */
 export class Invariants {
@@ -99,6 +100,7 @@ export class Invariants {
       assert.equal(route?.state, row.state, `${row.id}: its route says ${route?.state}, its row ${row.state}`);
       assert.equal(route?.address, isUp(row.state) ? row.placement?.address : undefined);
     }
+    await this.#sumsAtRest([...rows.values()]);
     await this.#poolsAtRest(held);
     for (const thing of held.values()) {
       const row = rows.get(thing.id);
@@ -108,6 +110,19 @@ export class Invariants {
     for (const id of this.#world.router.routes.keys()) assert.ok(rows.has(id), `a route of ${id} and no row`);
     const documents = await this.#world.store.count({ kind: 'idempotency' });
     assert.ok(documents <= rows.size, 'idempotency keys go with their rows');
+  }
+
+  /** What quotas look at is what is there, whatever happened to the commits. */
+  async #sumsAtRest(rows: readonly SandboxRow[]): Promise<void> {
+    const sums = new Map<string, number>();
+    for (const row of rows) {
+      for (const [name, by] of Object.entries(talliesOf(row))) sums.set(name, (sums.get(name) ?? 0) + by);
+    }
+    for (const { owner } of OWNERS) {
+      for (const name of Object.values(tallyNames(owner))) {
+        assert.equal(await this.#world.store.tally('sandbox', name), sums.get(name) ?? 0, name);
+      }
+    }
   }
 
   /** Every warm one runs and waits, every pool is as full as it should be, and none of it is anybody's. */

@@ -170,6 +170,8 @@ export const Template = Type.Object(
     /** Bytes of log kept for each sandbox. */
     logs: Type.Optional(SizeText),
     pool: Type.Optional(Pool),
+    /** Each owner has one sandbox of it at most: asking again gives the one that is there. */
+    onePerOwner: Type.Optional(Type.Boolean()),
   },
   { ...closed, $id: 'Template' },
 );

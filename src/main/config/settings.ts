@@ -1,3 +1,4 @@
+import { OWNER_SETTINGS, type OwnerConfig } from './owner-settings.ts';
 import {
   type Address,
   address,
@@ -18,7 +19,7 @@ import {
 } from './values.ts';
 
 /** What code reads: every setting checked, defaults filled, frozen. */
-export interface Config {
+export interface Config extends OwnerConfig {
   readonly dataDir: string;
   /** The configuration file that was read, or undefined when there was none. */
   readonly config: string | undefined;
@@ -334,6 +335,7 @@ export const SETTINGS = {
     shown: 'a quarter of the memory of the machine',
     doc: 'How much memory the sandboxes that wait in the pools of templates may take together; `0B` keeps none.',
   }),
+  ...OWNER_SETTINGS,
   setup: setting({
     key: 'setup',
     flag: '--setup',

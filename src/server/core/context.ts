@@ -10,6 +10,7 @@ import type { Store } from '../../store/store.ts';
 import type { Activity } from './activity.ts';
 import type { EngineCalls } from './engine-calls.ts';
 import type { ControlPlaneOptions } from './options.ts';
+import type { QuotaStore } from './quotas.ts';
 import type { Routes } from './routes.ts';
 import type { Rows } from './rows.ts';
 import type { Origin } from './starter.ts';
@@ -25,6 +26,7 @@ export interface Core {
   readonly logger: Logger;
   readonly options: ControlPlaneOptions;
   readonly rows: Rows;
+  readonly quotas: QuotaStore;
   readonly calls: EngineCalls;
   readonly waiters: Waiters;
   readonly admission: Admission<Origin>;

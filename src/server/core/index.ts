@@ -10,7 +10,7 @@ import { giveUp } from '../../kit/limit.ts';
 import type { Logger } from '../../kit/logger.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
 import type { Store } from '../../store/store.ts';
-import type { Waker } from '../service.ts';
+import type { Services, Waker } from '../service.ts';
 import { Activity } from './activity.ts';
 import { ActivitySaver } from './activity-saver.ts';
 import { Busy } from './busy.ts';
@@ -28,6 +28,7 @@ import { type ControlPlaneOptions, DEFAULT_OPTIONS } from './options.ts';
 import { Parker } from './parker.ts';
 import { Pools } from './pool/pools.ts';
 import { PressureWatch } from './pressure-watch.ts';
+import { QuotaStore } from './quotas.ts';
 import { Reclaimer } from './reclaim.ts';
 import { Retention } from './retention.ts';
 import { Routes } from './routes.ts';
@@ -65,6 +66,9 @@ export interface ControlPlane {
   readonly sessions: SessionStore;
   readonly links: LinkStore;
   readonly hooks: HookStore;
+  readonly quotas: QuotaStore;
+  /** All that the API calls. */
+  readonly services: Services;
   /** For the edge: requests for what is parked. */
   readonly waker: Waker;
   /** For the edge: somebody uses it. Cheap. */
@@ -88,10 +92,11 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     ...{ silentMs: options.silentMs, saveMs: options.saveActivityMs },
     onUse: (id) => usedAgain(id),
   });
+  const quotas = new QuotaStore({ store, defaults: options.quota });
   const core: Core = {
-    ...{ store, engine, clock, rng, logger, options, time, activity },
+    ...{ store, engine, clock, rng, logger, options, time, activity, quotas },
     router: new Routes(deps.router),
-    rows: new Rows(store),
+    rows: new Rows(store, (owner) => quotas.of(owner)),
     calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
     waiters: new Waiters(),
     admission: new Admission({ startsMax: options.startsMax, queueMax: options.queueMax }),
@@ -118,17 +123,16 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
     else waking.wake(id).catch((error) => logger.warn({ sandbox: id, error }, 'a frozen sandbox could not be woken'));
   };
   const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools, waking, notices });
-  const keys = new KeyStore({ store, clock, rng });
-  const sessions = new SessionStore({ store, clock, rng, keys });
-  const links = new LinkStore({ store, clock, rng, sandboxes });
+  const services = { sandboxes, templates, quotas, hooks, ...whoMayAsk(deps, sandboxes) };
   let unwatch: () => void = () => {};
   let first = Promise.resolve();
   return {
-    ...{ sandboxes, templates, keys, sessions, links, hooks, waker: waking },
+    ...{ ...services, services, waker: waking },
     used: (id) => activity.touch(id),
     reclaimed: () => first,
     async start() {
       unwatch = engine.watch(engineEvents(core, { reclaimer, pools, ending }));
+      await quotas.load();
       await retention.load();
       await templates.begin();
       await pools.load();
@@ -170,6 +174,13 @@ function engineEvents(
       core.logger.warn({ sandbox: id, error }, 'an exit could not be written yet; the next pass sees it again');
     });
   };
+}
+
+/** Keys, and what stands for one. */
+function whoMayAsk({ store, clock, rng }: ControlPlaneDeps, sandboxes: SandboxService) {
+  const keys = new KeyStore({ store, clock, rng });
+  const sessions = new SessionStore({ store, clock, rng, keys });
+  return { keys, sessions, links: new LinkStore({ store, clock, rng, sandboxes }) };
 }
 
 /** A start that nobody waited for any more came to its end: unless its row wants it again, it goes. */

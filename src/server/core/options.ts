@@ -1,4 +1,5 @@
 import type { PressureLimits } from '../../domain/pressure.ts';
+import type { Quota } from '../../domain/quota.ts';
 
 /** Every bound of the control plane, with its unit. */
 export interface ControlPlaneOptions {
@@ -37,6 +38,8 @@ export interface ControlPlaneOptions {
   /** ms between two looks at the memory of the nodes. */
   readonly pressureLookMs: number;
   readonly pressure: PressureLimits;
+  /** What each owner may have where nothing else was set for it. */
+  readonly quota: Quota;
 }
 
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {
@@ -58,6 +61,7 @@ export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   wakeMs: 90_000,
   pressureLookMs: 5_000,
   pressure: { availableMin: 0.08, stalledPercentMax: 20, quietMs: 10_000, atOnce: 8 },
+  quota: {},
 };
 
 /** Waiting times between two tries of the readiness check. */

@@ -1,6 +1,7 @@
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { Deadline } from '../../domain/deadline.ts';
 import { isPending, isUp } from '../../domain/lifecycle.ts';
+import { ceilingsOf, type Quota, talliesOf } from '../../domain/quota.ts';
 import { labelIndexes } from '../../domain/selectors.ts';
 import type { Route } from '../../edge/router.ts';
 import type { CreateOrder, Target } from '../../engines/engine.ts';
@@ -26,6 +27,8 @@ export interface SandboxRow extends SandboxRecord {
   readonly failure?: ErrorCode;
   /** Texts that are written into it at each fresh start. */
   readonly files?: Readonly<Record<string, string>>;
+  /** No other of this owner and template may be there beside it. */
+  readonly only?: true;
   /** The document of the idempotency key it was created with; forgotten together with the row. */
   readonly idempotency?: string;
 }
@@ -38,7 +41,8 @@ export interface Versioned {
 
 /** Callers get neither deadlines nor keys. */
 export function publicRecord(row: SandboxRow): SandboxRecord {
-  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, files: _files, ...most } = row;
+  const { deadline: _deadline, keepUntil: _keep, failure: _failure, idempotency: _key, files: _files, ...some } = row;
+  const { only: _only, ...most } = some;
   const { latest: _latest, parked: _parked, warning: _warning, ...record } = most;
   return record;
 }
@@ -88,16 +92,26 @@ function indexesOf(row: SandboxRow): IndexEntries {
     ...(row.state === 'removed' ? {} : { live: ['1'] }),
     // Of those that are parked with nothing running there may be very many: no pass goes through them.
     ...(row.state === 'removed' || (row.state === 'stopped' && row.parked) ? {} : { awake: ['1'] }),
+    ...(isOnly(row) ? { only: [onlyKey(row.owner, row.spec.template)] } : {}),
     ...labelIndexes(row.labels),
   };
 }
 
-/** The store itself refuses a second owner of an address. */
+/** One that failed is in nobody's way. */
+const isOnly = (row: SandboxRow): boolean => row.only === true && row.state !== 'removed' && row.state !== 'failed';
+
+export const onlyKey = (owner: string, template: string): string => `${owner}/${template}`;
+
+/** The store itself refuses a second owner of an address, and a second one of what there may be one of. */
 function uniqueOf(row: SandboxRow): readonly string[] {
-  return row.placement ? [`address:${row.placement.node}/${row.placement.address}`] : [];
+  return [
+    ...(row.placement ? [`address:${row.placement.node}/${row.placement.address}`] : []),
+    ...(isOnly(row) ? [`only:${onlyKey(row.owner, row.spec.template)}`] : []),
+  ];
 }
 
-export function putRow(row: SandboxRow, ifRevision: number): Write {
+/** @param quota of its owner, which the store holds this write to */
+export function putRow(row: SandboxRow, ifRevision: number, quota: Quota = {}): Write {
   return {
     op: 'put',
     kind: SANDBOX,
@@ -106,6 +120,8 @@ export function putRow(row: SandboxRow, ifRevision: number): Write {
     ifRevision,
     indexes: indexesOf(row),
     unique: uniqueOf(row),
+    tallies: talliesOf(row),
+    ceilings: ceilingsOf(row.owner, quota),
   };
 }
 

@@ -1,4 +1,5 @@
-import { ArcError } from '../../contract/errors.ts';
+import { ArcError, type ErrorCode } from '../../contract/errors.ts';
+import { creation, type Quota, quotaError } from '../../domain/quota.ts';
 import { breathe } from '../../kit/breathe.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { PAGE_ROWS } from './options.ts';
@@ -7,14 +8,19 @@ import { changeEvents, putRow, SANDBOX, type SandboxRow, type Versioned } from '
 /** Tries of one change against rows that others change meanwhile. */
 const CHANGE_TRIES_MAX = 8;
 
+/** After these nothing of a commit is there. */
+const UNWRITTEN: ReadonlySet<string> = new Set<ErrorCode>(['conflict', 'disk_full', 'quota_exceeded', 'rate_limited']);
+
 /** Rows of sandboxes in the store. Every change is one commit together with its events. */
 export class Rows {
   readonly #store: Store;
+  readonly #quotaOf: (owner: string) => Quota;
   /** Ids of those that take room on a node, or will. */
   readonly #present = new Set<string>();
 
-  constructor(store: Store) {
+  constructor(store: Store, quotaOf: (owner: string) => Quota) {
     this.#store = store;
+    this.#quotaOf = quotaOf;
   }
 
   /** How many take room on a node, or will. */
@@ -38,20 +44,28 @@ export class Rows {
     return doc && { row: doc.value, revision: doc.revision };
   }
 
+  /** Quotas are decided in the same commit: of many at the same moment exactly as many get through as may. */
   async insert(row: SandboxRow, also: readonly Write[]): Promise<Versioned> {
     try {
-      const [revision = 0] = await this.#store.commit([putRow(row, 0), ...also, ...changeEvents(undefined, row)]);
+      const quota = this.#quotaOf(row.owner);
+      const spends = creation(row.owner, quota, row.createdAt);
+      const [revision = 0] = await this.#store.commit([
+        putRow(row, 0, quota),
+        ...also,
+        ...(spends ? [{ op: 'spend', ...spends } as const] : []),
+        ...changeEvents(undefined, row),
+      ]);
       return this.#written(row, revision);
     } catch (error) {
       const written = await this.#writtenAfterAll(row, error);
-      if (!written) throw error;
+      if (!written) throw quotaError(error, row.owner);
       return written;
     }
   }
 
   /** Only the answer to a commit may have been lost: then the row is there as it was to be. */
   async #writtenAfterAll(wanted: SandboxRow, error: unknown): Promise<Versioned | undefined> {
-    if (error instanceof ArcError && (error.code === 'conflict' || error.code === 'disk_full')) return undefined;
+    if (error instanceof ArcError && UNWRITTEN.has(error.code)) return undefined;
     const newest = await this.read(wanted.id).catch(() => undefined);
     if (!newest || JSON.stringify(newest.row) !== JSON.stringify(wanted)) return undefined;
     return this.#written(newest.row, newest.revision);
@@ -71,13 +85,16 @@ export class Rows {
       const next = change(current.row);
       if (next === current.row) return current;
       try {
-        const writes = [putRow(next, current.revision), ...changeEvents(current.row, next), ...also(next)];
+        const put = putRow(next, current.revision, this.#quotaOf(next.owner));
+        const writes = [put, ...changeEvents(current.row, next), ...also(next)];
         const [revision = 0] = await this.#store.commit(writes);
         return this.#written(next, revision);
       } catch (error) {
         const written = await this.#writtenAfterAll(next, error);
         if (written) return written;
-        if (!(error instanceof ArcError && error.code === 'conflict') || tries >= CHANGE_TRIES_MAX) throw error;
+        if (!(error instanceof ArcError && error.code === 'conflict') || tries >= CHANGE_TRIES_MAX) {
+          throw quotaError(error, next.owner);
+        }
         const newest = await this.read(from.row.id);
         if (!newest) throw new ArcError('sandbox_not_found', `there is no sandbox ${from.row.id}`);
         // The row is as we knew it, so it is something else that is taken, such as its address.

@@ -29,6 +29,7 @@ import { lifeOf } from './life.ts';
 import { countByState, listPage } from './listing.ts';
 import { nextLife } from './node-lost.ts';
 import type { Notices } from './notices.ts';
+import { oneThere } from './only.ts';
 import { beginWait, verdict, type Wait } from './outcome.ts';
 import { claim } from './pool/claim.ts';
 import type { Pools } from './pool/pools.ts';
@@ -44,7 +45,7 @@ const ID_TRIES_MAX = 4;
 const REVIVE_WAIT_MS = 30_000;
 const GONE = { reason: 'user', detail: 'its client went away while it was being created' } as const;
 
-type What = Required<Pick<SandboxRow, 'spec' | 'labels' | 'files'>>;
+type What = Required<Pick<SandboxRow, 'spec' | 'labels' | 'files'>> & { readonly only: boolean };
 
 export interface SandboxParts {
   readonly templates: TemplateStore;
@@ -106,9 +107,14 @@ export class SandboxService implements Sandboxes {
     key: IdempotencyKey | undefined,
     options: CreateOptions,
   ): Promise<Versioned | string> {
-    this.#checkPlaces();
-    const what = this.#wanted(template, request, seen);
+    const { quotas, store } = this.#core;
     const { name } = template.template;
+    const what = { ...this.#wanted(template, request, seen), only: this.#isOnly(caller, template) };
+    const there = what.only ? await oneThere(store, caller.owner, name) : undefined;
+    if (there !== undefined) return there;
+    this.#checkPlaces();
+    // Before a warm one is touched for nothing; the write itself decides.
+    await quotas.check({ owner: caller.owner, state: 'queued', spec: what.spec });
     const wanted = { template: name, owner: caller.owner, ...what, key, signal: options.signal };
     const claimed = await claim(this.#core, this.#pools, wanted);
     if (claimed !== undefined) return claimed;
@@ -125,6 +131,10 @@ export class SandboxService implements Sandboxes {
     const late = spec.pool?.env === 'late' && Object.keys(request.env ?? {}).length > 0;
     const files = { ...request.files, ...(late ? { [LATE_ENV_FILE]: envFile(request.env ?? {}) } : {}) };
     return { spec, labels, files };
+  }
+
+  #isOnly(caller: Caller, { resolved }: TemplateRecord): boolean {
+    return resolved.onePerOwner === true || this.#core.quotas.of(caller.owner).onePerTemplate === true;
   }
 
   async #afterClaim(made: Versioned, options: CreateOptions, removable: boolean): Promise<SandboxRecord> {
@@ -147,7 +157,8 @@ export class SandboxService implements Sandboxes {
         if (reserved) this.#starter.release(id);
         if (!(error instanceof ArcError && error.code === 'conflict') || tries >= ID_TRIES_MAX) throw error;
         const used = key && (await usedFor(this.#core.store, key));
-        if (used !== undefined) return used;
+        const there = what.only ? await oneThere(this.#core.store, caller.owner, what.spec.template) : undefined;
+        if (used !== undefined || there !== undefined) return used ?? there ?? id;
       }
     }
   }
@@ -155,7 +166,7 @@ export class SandboxService implements Sandboxes {
   #newRow(
     id: string,
     caller: Caller,
-    { spec, labels, files }: What,
+    { spec, labels, files, only }: What,
     starting: boolean,
     key: IdempotencyKey | undefined,
   ): SandboxRow {
@@ -167,6 +178,7 @@ export class SandboxService implements Sandboxes {
       owner: caller.owner,
       ...{ spec, labels, start: 'cold' },
       ...(Object.keys(files).length > 0 ? { files } : {}),
+      ...(only ? { only } : {}),
       ...born('queued', 'created', now),
       incarnation: 1,
       fresh: true,
@@ -198,7 +210,7 @@ export class SandboxService implements Sandboxes {
     return this.#view(newest?.row ?? row);
   }
 
-  /** A create that was asked for before, by the same key and with the same body. */
+  /** A create that was asked for before, by the same key and with the same body; or of what there may be one of. */
   async #sameAgain(id: string, options: CreateOptions): Promise<SandboxRecord> {
     const wait = beginWait(this.#core, id, 1);
     try {

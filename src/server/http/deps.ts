@@ -1,7 +1,7 @@
 import type { AccessClaim } from '../../domain/access-token.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
-import type { Hooks, Keys, Links, Sandboxes, Sessions, Templates } from '../service.ts';
+import type { Services } from '../service.ts';
 
 /** Where a sandbox is reached from outside. The edge's port may be known only once it listens, hence functions. */
 export interface SandboxUrls {
@@ -47,13 +47,7 @@ export interface Readiness {
   readonly detail?: string;
 }
 
-export interface ApiDeps {
-  readonly sandboxes: Sandboxes;
-  readonly templates: Templates;
-  readonly keys: Keys;
-  readonly sessions: Sessions;
-  readonly links: Links;
-  readonly hooks: Hooks;
+export interface ApiDeps extends Services {
   readonly pages: ConsoleFiles;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -99,6 +93,7 @@ export function nothingBehind(): ApiDeps {
       sessions: absent,
       links: absent,
       hooks: absent,
+      quotas: absent,
       signAccess: absent,
       pages: absent,
       clock: absent,

@@ -16,6 +16,7 @@ import { hookRoutes } from './routes/hooks.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { linkRoutes } from './routes/links.ts';
 import { logRoutes } from './routes/logs.ts';
+import { quotaRoutes } from './routes/quotas.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { statsRoutes } from './routes/stats.ts';
@@ -71,6 +72,7 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   templateRoutes(app, context);
   keyRoutes(app, context);
   hookRoutes(app, context);
+  quotaRoutes(app, context);
   eventRoutes(app, context);
   linkRoutes(app, context);
   sessionRoutes(app, context);

@@ -27,6 +27,8 @@ export function storeConformance(name: string, make: () => Promise<StoreSubject>
     atomicity(check);
     uniques(check);
     lists(check);
+    sums(check);
+    records(check);
     events(check);
   });
 }
@@ -205,6 +207,80 @@ function lists(check: Check): void {
 
   check('refuses a list without a sensible limit', async ({ store }) => {
     for (const limit of [0, -1, 1.5, 1001]) await assert.rejects(store.list({ kind: 'thing', limit }));
+  });
+}
+
+function sums(check: Check): void {
+  const refused = (code: string, extra: object) => (error: unknown) => {
+    assert.ok(error instanceof ArcError && error.code === code, String(error));
+    for (const [key, value] of Object.entries(extra)) assert.equal(error.extra[key], value, key);
+    return true;
+  };
+
+  check('sums what documents add, through every change of them', async ({ store, reopen }) => {
+    await store.commit([put('a', 1, { tallies: { n: 1, m: 10 } }), put('b', 1, { tallies: { n: 1, m: 5 } })]);
+    await store.commit([{ op: 'put', kind: 'other', id: 'a', value: 1, tallies: { n: 7 } }]);
+    await store.commit([put('a', 2, { tallies: { n: 1, m: 3 } })]);
+    assert.deepEqual([await store.tally('thing', 'n'), await store.tally('thing', 'm')], [2, 8]);
+    await store.commit([put('b', 2)]);
+    await store.commit([{ op: 'delete', kind: 'thing', id: 'a' }]);
+    assert.deepEqual([await store.tally('thing', 'n'), await store.tally('thing', 'm')], [0, 0]);
+    await store.commit([put('c', 1, { tallies: { n: 4 } })]);
+    if (reopen) await store.close();
+    assert.equal(await (reopen ? await reopen() : store).tally('thing', 'n'), 4);
+  });
+
+  check('refuses a write that raises a sum beyond its ceiling, and no other', async ({ store }) => {
+    const one = (id: string, most: number) => put(id, 1, { tallies: { n: 1 }, ceilings: { n: most } });
+    const works = ['a', 'b', 'c', 'd', 'e', 'f'].map((id) => store.commit([put(`with-${id}`, 1), one(id, 4)]));
+    const results = await Promise.allSettled(works);
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 4);
+    assert.equal(await store.count({ kind: 'thing' }), 8, 'a refused commit leaves nothing');
+    await assert.rejects(store.commit([one('g', 4)]), refused('quota_exceeded', { tally: 'n', used: 5, most: 4 }));
+    // The ceiling was lowered below what is there: what adds nothing may still be written.
+    await store.commit([one('a', 1)]);
+    await assert.rejects(
+      store.commit([put('a', 1, { tallies: { n: 2 }, ceilings: { n: 1 } })]),
+      refused('quota_exceeded', {}),
+    );
+    assert.equal(await store.tally('thing', 'n'), 4);
+    await store.commit([{ op: 'delete', kind: 'thing', id: 'a' }, one('g', 4)]);
+  });
+
+  check('fills a bucket only where it fits, and with the rest of the commit', async ({ store }) => {
+    const use = (id: string, now: number) =>
+      store.commit([put(id, 1), { op: 'spend', bucket: 'b', spending: { now, cost: 30, most: 60 } }]);
+    const results = await Promise.allSettled(['a', 'b', 'c'].map((id) => use(id, 1_000)));
+    assert.equal(results.filter(({ status }) => status === 'fulfilled').length, 2);
+    assert.equal(await store.count({ kind: 'thing' }), 2);
+    await assert.rejects(use('d', 1_010), refused('rate_limited', { bucket: 'b', retryAfterMs: 20 }));
+    await use('d', 1_030);
+    await conflicts(
+      store.commit([
+        { op: 'spend', bucket: 'other', spending: { now: 5, cost: 60, most: 60 } },
+        put('a', 1, { ifRevision: 0 }),
+      ]),
+    );
+    await store.commit([{ op: 'spend', bucket: 'other', spending: { now: 5, cost: 60, most: 60 } }]);
+  });
+}
+
+function records(check: Check): void {
+  check('keeps a record beside the feed, newest first, and trims it from its old end only', async ({ store }) => {
+    for (const value of [1, 2, 3]) await store.commit([{ op: 'record', value }, put('a', value)]);
+    await conflicts(store.commit([{ op: 'record', value: 'never' }, put('a', 1, { ifRevision: 0 })]));
+    await store.commit([{ op: 'record', value: 4 }]);
+    const values = async (before?: number, limit = 10) =>
+      (await store.records(before, limit)).map(({ value }) => value);
+    assert.deepEqual(await values(), [4, 3, 2, 1]);
+    const [, second] = await store.records(undefined, 2);
+    assert.deepEqual(await values(second?.seq, 1), [2]);
+    assert.deepEqual(await store.events(0, 10), []);
+    await store.trimRecords(2);
+    assert.deepEqual(await values(), [4, 3]);
+    await store.trimRecords(5);
+    await store.trimRecords(0);
+    assert.deepEqual(await values(), []);
   });
 }
 

@@ -16,6 +16,7 @@ function* asked(
     'POST /v1/sandboxes/:id/tokens': {},
     'POST /v1/sandboxes/:id/execs/:exec/signal': { signal: 'SIGTERM' },
     'POST /v1/templates': { name: 'other', root: { builtin: 'whoami' } },
+    'PUT /v1/quotas/:owner': { running: 3 },
     'POST /v1/keys': { name: 'k', owner: 'alice', scopes: ['sandboxes:read'] },
   };
   for (const [route, access] of Object.entries(ACCESS)) {
@@ -30,7 +31,7 @@ function* asked(
 async function harnessWithSandbox(): Promise<{ h: Harness; ids: Record<string, string> }> {
   const h = await startApi();
   const { id } = h.sandboxes.put('alice');
-  return { h, ids: { id, exec: 'ex-aaaa', name: 'whoami' } };
+  return { h, ids: { id, exec: 'ex-aaaa', name: 'whoami', owner: 'alice' } };
 }
 
 async function codeOf(response: Response): Promise<string> {

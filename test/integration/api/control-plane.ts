@@ -39,13 +39,7 @@ export async function startOverPlane(
   });
   let ready = false;
   const api = createApi({
-    ...{ sandboxes: plane.sandboxes, templates: plane.templates, keys: plane.keys },
-    ...{
-      sessions: plane.sessions,
-      links: plane.links,
-      hooks: plane.hooks,
-      pages: given.pages ?? { file: async () => undefined },
-    },
+    ...{ ...plane.services, pages: given.pages ?? { file: async () => undefined } },
     ...{ clock: realClock, rng: realRng, logger: silentLogger },
     signAccess: ({ id, port, expiresAt }) => `${id}/${port ?? 'all'}/${expiresAt}`,
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 80 }),

@@ -4,6 +4,7 @@ import { realClock, realRng } from '../../../src/kit/real.ts';
 import { sendMessage } from '../../../src/main/send-message.ts';
 import { HookStore } from '../../../src/server/core/hooks/hooks.ts';
 import { LinkStore } from '../../../src/server/core/links.ts';
+import { QuotaStore } from '../../../src/server/core/quotas.ts';
 import { SessionStore } from '../../../src/server/core/sessions.ts';
 import {
   type ApiConfig,
@@ -78,6 +79,7 @@ export async function startApi(
     sessions: new SessionStore({ store, clock, rng: realRng, keys }),
     links: new LinkStore({ store, clock, rng: realRng, sandboxes }),
     hooks: new HookStore({ store, clock, rng: realRng, logger, send: sendMessage }),
+    quotas: new QuotaStore({ store, defaults: {} }),
     pages: options.pages ?? fakeConsole,
     clock,
     rng: realRng,

@@ -1,4 +1,4 @@
-import { ArcError } from '../../../contract/errors.ts';
+import { ArcError, type ErrorCode } from '../../../contract/errors.ts';
 import type { ResolvedSpec } from '../../../contract/spec.ts';
 import { expiryForPeople } from '../../../domain/deadline.ts';
 import { born } from '../../../domain/lifecycle.ts';
@@ -7,6 +7,7 @@ import { giveUp } from '../../../kit/limit.ts';
 import type { Core } from '../context.ts';
 import { placeFiles } from '../files.ts';
 import { type IdempotencyKey, usedFor, useWrite } from '../idempotency.ts';
+import { oneThere } from '../only.ts';
 import { routeOf, type SandboxRow, type Versioned } from '../row.ts';
 import { CLAIM_TRIES_MAX, FIT_MS } from './options.ts';
 import type { Pool } from './pool.ts';
@@ -20,13 +21,16 @@ export interface Wanted {
   readonly spec: ResolvedSpec;
   readonly labels: Readonly<Record<string, string>>;
   readonly files: Readonly<Record<string, string>>;
+  /** There may be one only of this owner and template. */
+  readonly only: boolean;
   readonly key: IdempotencyKey | undefined;
   readonly signal: AbortSignal;
 }
 
 /**
  * Hands over a warm sandbox: one commit takes it out of the pool and makes it the claimer's, and two can not have the
- * same. Gives the id where the idempotency key was used meanwhile, and nothing where it has to be started as asked.
+ * same. Gives the id of
+ * what was there first, where the idempotency key was used meanwhile or there may be one only, and nothing where it has to be started as asked.
  */
 export async function claim(core: Core, pools: Pools, wanted: Wanted): Promise<Versioned | string | undefined> {
   const pool = pools.asked(wanted.template);
@@ -79,7 +83,7 @@ async function handOver(
     return made;
   } catch (error) {
     const conflict = error instanceof ArcError && error.code === 'conflict';
-    const used = conflict && wanted.key ? await usedFor(core.store, wanted.key) : undefined;
+    const used = conflict ? await thereFirst(core, wanted) : undefined;
     // Untouched and still ours it waits for the next one; what may have something of this claimer in it does not.
     const whole = !touches && warm.exit === undefined && (used !== undefined || (!conflict && isStill(error, wanted)));
     if (whole) pool.ready.unshift(warm);
@@ -90,9 +94,16 @@ async function handOver(
   }
 }
 
-/** The client left before anything was written; or the disk is full, and the commit was rolled back. */
+async function thereFirst({ store }: Core, { key, only, owner, template }: Wanted): Promise<string | undefined> {
+  const used = key && (await usedFor(store, key));
+  return used ?? (only ? await oneThere(store, owner, template) : undefined);
+}
+
+const ROLLED_BACK: ReadonlySet<string> = new Set<ErrorCode>(['disk_full', 'quota_exceeded', 'rate_limited']);
+
+/** The client left before anything was written; or the commit was refused as a whole. */
 function isStill(error: unknown, wanted: Wanted): boolean {
-  return wanted.signal.aborted || (error instanceof ArcError && error.code === 'disk_full');
+  return wanted.signal.aborted || (error instanceof ArcError && ROLLED_BACK.has(error.code));
 }
 
 /** Marked first, so that after a crash nobody else gets what has something of this claimer in it. */
@@ -115,7 +126,7 @@ async function prepare(core: Core, warm: Warm, wanted: Wanted, fit: Fitting): Pr
 
 function claimedRow({ clock, time }: Core, { doc }: Warm, wanted: Wanted, fit: Fitting): SandboxRow {
   const now = clock.now();
-  const { owner, spec, labels, files, key } = wanted;
+  const { owner, spec, labels, files, key, only } = wanted;
   const { ttlMs, ttlPolicy } = spec;
   return {
     ...{ id: doc.id, owner, spec, labels, ...born('running', 'claimed', now), incarnation: doc.incarnation },
@@ -124,6 +135,7 @@ function claimedRow({ clock, time }: Core, { doc }: Warm, wanted: Wanted, fit: F
     ...(ttlMs === null ? {} : { deadline: time.in(ttlMs), expiresAt: expiryForPeople(undefined, ttlMs, now) }),
     ...(ttlPolicy?.maxMs === undefined ? {} : { latest: time.in(ttlPolicy.maxMs) }),
     ...(key ? { idempotency: key.id } : {}),
+    ...(only ? { only } : {}),
     ...(Object.keys(files).length > 0 ? { files } : {}),
     ...(Object.keys(fit.lateEnv).length > 0 ? { lateEnv: fit.lateEnv } : {}),
   };

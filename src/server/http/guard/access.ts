@@ -65,6 +65,11 @@ export const ACCESS = {
   'GET /v1/keys': 'admin',
   'POST /v1/keys': 'admin',
   'DELETE /v1/keys/:id': 'admin',
+  'GET /v1/quotas': 'admin',
+  // One's own; another's only as an admin.
+  'GET /v1/quotas/:owner': 'any',
+  'PUT /v1/quotas/:owner': 'admin',
+  'DELETE /v1/quotas/:owner': 'admin',
 } as const satisfies Record<string, Access>;
 export type RouteName = keyof typeof ACCESS;
 

@@ -53,13 +53,20 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
   }
   const { problem, status } = problemFor(error, request.id, log);
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="arc"');
-  if (status === 503) reply.header('retry-after', String(RETRY_AFTER_S));
+  const wait = retryAfter(problem);
+  if (wait !== undefined) reply.header('retry-after', String(wait));
   // What is left of a refused upload would be read as the next request.
   if (!request.raw.complete) reply.header('connection', 'close');
   reply
     .code(status)
     .header('content-type', PROBLEM_TYPE)
     .send(Buffer.from(JSON.stringify(problem)));
+}
+
+/** Seconds after which it is worth another try. */
+export function retryAfter({ status, retryAfterMs }: Problem): number | undefined {
+  if (typeof retryAfterMs === 'number') return Math.max(1, Math.ceil(retryAfterMs / 1_000));
+  return status === 503 ? RETRY_AFTER_S : undefined;
 }
 
 export function noRoute(request: FastifyRequest, reply: FastifyReply): never {

@@ -9,8 +9,8 @@ import type { ApiDeps } from '../deps.ts';
 import { accessOf } from '../guard/access.ts';
 import { authenticate, SUBPROTOCOL } from '../guard/auth.ts';
 import type { HostNames } from '../guard/hosts.ts';
-import { PROBLEM_TYPE, problemFor } from '../guard/problems.ts';
-import { RETRY_AFTER_S, SOCKETS_MAX, URL_BYTES_MAX } from '../limits.ts';
+import { PROBLEM_TYPE, problemFor, retryAfter } from '../guard/problems.ts';
+import { SOCKETS_MAX, URL_BYTES_MAX } from '../limits.ts';
 import { Channel } from './channel.ts';
 import type { Live } from './live.ts';
 
@@ -141,13 +141,14 @@ export class Sockets {
     const { deps } = this.#options;
     const { problem, status } = problemFor(error, encodeId('req', deps.rng.bytes(ID_BYTES)), deps.logger);
     const body = JSON.stringify(problem);
+    const wait = retryAfter(problem);
     const lines = [
       `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}`,
       `content-type: ${PROBLEM_TYPE}`,
       `content-length: ${Buffer.byteLength(body)}`,
       'connection: close',
       ...(status === 401 ? ['www-authenticate: Bearer realm="arc"'] : []),
-      ...(status === 503 ? [`retry-after: ${RETRY_AFTER_S}`] : []),
+      ...(wait === undefined ? [] : [`retry-after: ${wait}`]),
     ];
     socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
   }

@@ -1,0 +1,77 @@
+import type { Config, Setting } from './settings.ts';
+import { integer, size, switchable } from './values.ts';
+
+/** What owners may have and how often anybody may ask, in the form of `settings.ts`. */
+
+export interface OwnerConfig {
+  readonly quotaRunning: number | undefined;
+  readonly quotaTotal: number | undefined;
+  /** Bytes. */
+  readonly quotaMemory: number | undefined;
+  readonly quotaPerMinute: number | undefined;
+  readonly quotaOnePerTemplate: boolean;
+}
+
+const setting = <Key extends keyof OwnerConfig>(row: Setting<Key>): Setting<Key> => row;
+
+const MOST = 1_000_000_000;
+const NO_LIMIT = 'no limit';
+const OTHERWISE = 'Holds for every owner but `admin`; `arc quota` sets it for one.';
+
+export const OWNER_SETTINGS = {
+  quotaRunning: setting({
+    key: 'quotaRunning',
+    flag: '--quota-running',
+    variable: 'ARC_QUOTA_RUNNING',
+    fileKey: 'quota.running',
+    placeholder: 'COUNT',
+    read: integer(0, MOST),
+    fallback: () => undefined,
+    shown: NO_LIMIT,
+    doc: `How many sandboxes of one owner run, wait for their start or are frozen at the same time. ${OTHERWISE}`,
+  }),
+  quotaTotal: setting({
+    key: 'quotaTotal',
+    flag: '--quota-total',
+    variable: 'ARC_QUOTA_TOTAL',
+    fileKey: 'quota.total',
+    placeholder: 'COUNT',
+    read: integer(0, MOST),
+    fallback: () => undefined,
+    shown: NO_LIMIT,
+    doc: `How many sandboxes one owner has, those that are stopped included. ${OTHERWISE}`,
+  }),
+  quotaMemory: setting({
+    key: 'quotaMemory',
+    flag: '--quota-memory',
+    variable: 'ARC_QUOTA_MEMORY',
+    fileKey: 'quota.memory',
+    placeholder: 'SIZE',
+    read: size,
+    fallback: () => undefined,
+    shown: NO_LIMIT,
+    doc: `What the memory limits of the running sandboxes of one owner may come to. ${OTHERWISE}`,
+  }),
+  quotaPerMinute: setting({
+    key: 'quotaPerMinute',
+    flag: '--quota-per-minute',
+    variable: 'ARC_QUOTA_PER_MINUTE',
+    fileKey: 'quota.perMinute',
+    placeholder: 'COUNT',
+    read: integer(0, MOST),
+    fallback: () => undefined,
+    shown: NO_LIMIT,
+    doc: `How many sandboxes one owner creates in a minute: all of them at once, and the next ones one by one. ${OTHERWISE}`,
+  }),
+  quotaOnePerTemplate: setting({
+    key: 'quotaOnePerTemplate',
+    flag: '--quota-one-per-template',
+    variable: 'ARC_QUOTA_ONE_PER_TEMPLATE',
+    fileKey: 'quota.onePerTemplate',
+    placeholder: undefined,
+    read: switchable,
+    fallback: () => false,
+    shown: '`false`',
+    doc: `Each owner has one sandbox of a template: asking again gives the one that is there. ${OTHERWISE}`,
+  }),
+} as const satisfies { readonly [Key in keyof OwnerConfig]: Setting<Key & keyof Config> };

@@ -1,0 +1,28 @@
+import { totalmem } from 'node:os';
+import type { Quota } from '../domain/quota.ts';
+import type { ControlPlaneOptions } from '../server/core/options.ts';
+import type { Config } from './config/index.ts';
+
+/** Of the machine's memory, one part in so many is for warm sandboxes when nobody says otherwise. */
+const WARM_PART = 4;
+
+/** What the configuration means for the control plane. */
+export function planeOptions(config: Config): Partial<ControlPlaneOptions> {
+  return {
+    startsMax: config.startsAtOnce,
+    sandboxesMax: config.maxSandboxes,
+    warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
+    quota: quotaOf(config),
+  };
+}
+
+function quotaOf(config: Config): Quota {
+  const { quotaRunning, quotaTotal, quotaMemory, quotaPerMinute, quotaOnePerTemplate } = config;
+  return {
+    ...(quotaRunning === undefined ? {} : { running: quotaRunning }),
+    ...(quotaTotal === undefined ? {} : { total: quotaTotal }),
+    ...(quotaMemory === undefined ? {} : { memoryBytes: quotaMemory }),
+    ...(quotaPerMinute === undefined ? {} : { createdPerMinute: quotaPerMinute }),
+    ...(quotaOnePerTemplate ? { onePerTemplate: true } : {}),
+  };
+}
