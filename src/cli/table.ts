@@ -64,6 +64,7 @@ export const COMMANDS: Table = {
       rm: { summary: 'back to the settings of the server', load: () => import('./commands/quota-rm.ts') },
     },
   },
+  alerts: { summary: 'what an operator should know of now', load: () => import('./commands/alerts.ts') },
   events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
   levels: {
     summary: 'what each level of isolation protects from, and how to get it',

@@ -129,6 +129,8 @@ export interface Engine {
   thaw?(target: Target): Promise<void>;
   readonly limits?: EngineLimits;
   memoryPressure?(): Promise<MemoryPressure>;
+  /** Of the disk that sandboxes write to; the fullest node counts. */
+  diskSpace?(): Promise<{ readonly totalBytes: number; readonly availableBytes: number }>;
 }
 
 // ---- capabilities -------------------------------------------------------------------------------------------------

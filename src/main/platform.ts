@@ -82,7 +82,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       ...{ store, engine: trap('engine', node.engine), router: trap('router', edge.router) },
       ...{ images, clock, rng, logger, boot: realBootClock() },
       connections: (id) => edge.connections(id),
-      send: sendMessage,
+      ...{ send: sendMessage, node: hostname() },
       builtins: builtinTemplates(),
       options: planeOptions(config),
     });

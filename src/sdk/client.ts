@@ -1,4 +1,5 @@
 import type { Info, NodeView } from '../contract/schemas/admin.ts';
+import type { FiringView } from '../contract/schemas/hook.ts';
 import type { LevelView } from '../contract/schemas/levels.ts';
 import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
@@ -61,6 +62,11 @@ export class Client {
   /** Every level of isolation, weakest first: what it protects from, whether it is to be had, and how to get it. */
   async levels(): Promise<readonly LevelView[]> {
     return (await this.#context.http.json<{ items: LevelView[] }>('GET', '/v1/levels')).items;
+  }
+
+  /** What an operator should know of now. For admins. */
+  async alerts(): Promise<readonly FiringView[]> {
+    return (await this.#context.http.json<{ items: FiringView[] }>('GET', '/v1/alerts')).items;
   }
 
   events(options: EventOptions = {}): AsyncIterable<Event> {

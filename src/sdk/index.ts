@@ -8,7 +8,7 @@
 export { ArcError, type ErrorCode, type Problem } from '../contract/errors.ts';
 export type { ExecInfoView, Info, KeyRequest, KeyView, NodeView, TemplateView } from '../contract/schemas/admin.ts';
 export type { ExecResult, FileEntry, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
-export type { HookRequest, HookTestResult, HookView } from '../contract/schemas/hook.ts';
+export type { FiringView, HookRequest, HookTestResult, HookView } from '../contract/schemas/hook.ts';
 export type { LinkGrantView, LinkRequest, LinkScope, LinkView, SessionView } from '../contract/schemas/link.ts';
 export type { CreateRequest, Event, Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 export type { Template } from '../contract/schemas/template.ts';

@@ -242,6 +242,8 @@ export interface Services {
   readonly links: Links;
   readonly quotas: Quotas;
   readonly hooks: Hooks;
+  readonly alerts: Alerts;
+  readonly vitals: Vitals;
 }
 
 /** Who is signed in to the console, by the secret in a cookie. Times are ms since the epoch. */
@@ -321,6 +323,46 @@ export interface HookStatus {
   readonly problem?: string;
   /** ms since the epoch. */
   readonly retryAt?: number;
+}
+
+/** A part of a start, as it ended. */
+export interface Phase {
+  readonly id: string;
+  readonly level: string;
+  /** `queue`: until its turn; `create`: the engine; `files`; `ready`: its readiness check; `commit`: route and row; `claim`: all of a claim. */
+  readonly name: 'queue' | 'create' | 'files' | 'ready' | 'commit' | 'claim';
+  readonly ms: number;
+  /** ms since the epoch. */
+  readonly endedAt: number;
+  readonly ok: boolean;
+}
+export type PhaseListener = (phase: Phase) => void;
+
+/** What the control plane notices of its own work. */
+export interface Vitals {
+  onPhase(listener: PhaseListener): () => void;
+  recent(windowMs: number): {
+    readonly helperLosses: number;
+    readonly starts: { readonly done: number; readonly failed: number };
+    readonly queue: { readonly waiting: number; readonly longestMs: number };
+    readonly nodeProblem?: string;
+  };
+}
+
+export interface Alerts {
+  /** What goes on now, for admins. */
+  list(caller: Caller): readonly FiringAlert[];
+  /** The same, for metrics. */
+  firing(): readonly FiringAlert[];
+}
+
+export interface FiringAlert {
+  readonly name: string;
+  readonly subject: string;
+  readonly severity: 'warning' | 'critical';
+  readonly summary: string;
+  /** ms since the epoch. */
+  readonly since: number;
 }
 
 export interface Hooks {

@@ -29,5 +29,9 @@ export const command: Command = {
 function eventText(event: Event): string {
   const change = event.state === undefined ? '' : ` ${event.from ? `${event.from} → ` : ''}${event.state}`;
   const why = event.reason === undefined ? '' : ` (${event.reason})`;
+  if (event.alerts !== undefined) {
+    const lines = event.alerts.map(({ name, status, summary }) => `${name} ${status}: ${summary}`);
+    return `${event.time} #${event.id} alert ${[...lines, ...(event.detail ? [event.detail] : [])].join('; ')}`;
+  }
   return `${event.time} #${event.id} ${event.type} ${event.subject}${change}${why}${event.detail ? `: ${event.detail}` : ''}`;
 }

@@ -54,6 +54,19 @@ export const HookView = Type.Object(
 );
 export type HookView = Static<typeof HookView>;
 
+/** What an operator should know of, and that goes on now. */
+export const FiringView = Type.Object(
+  {
+    name: Type.String(),
+    subject: Type.String(),
+    severity: Type.Union([Type.Literal('warning'), Type.Literal('critical')]),
+    summary: Type.String(),
+    since: Type.String({ format: 'date-time' }),
+  },
+  { ...closed, $id: 'FiringView' },
+);
+export type FiringView = Static<typeof FiringView>;
+
 export const HookTestResult = Type.Object(
   { ok: Type.Boolean(), detail: Type.String(), ms: Type.Integer() },
   { ...closed, $id: 'HookTestResult' },

@@ -106,7 +106,7 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   });
   const opened = open(deps, parts, plan, firewall, agent);
   opened.catch((error: unknown) => deps.log.error({ err: error }, 'this machine can not hold sandboxes'));
-  const engine = new LocalEngine({ node: deps.node, agent, logs: deps.logs, opened });
+  const engine = new LocalEngine({ node: deps.node, dataDir: deps.dataDir, agent, logs: deps.logs, opened });
   return {
     engine,
     plan,

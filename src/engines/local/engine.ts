@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, statfs } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import type { Agent } from '../../agent/agent.ts';
 import { ArcError } from '../../contract/errors.ts';
@@ -31,6 +31,7 @@ export interface NodeLogs extends EngineLogs {
 
 export interface LocalEngineParts {
   readonly node: string;
+  readonly dataDir: string;
   readonly agent: Agent;
   readonly logs: NodeLogs;
   /** Settled once the node's truth is known; calls wait for it, the API's port does not. */
@@ -113,6 +114,11 @@ export class LocalEngine implements Engine {
 
   memoryPressure(): Promise<MemoryPressure> {
     return readMemoryPressure();
+  }
+
+  async diskSpace(): Promise<{ readonly totalBytes: number; readonly availableBytes: number }> {
+    const { bsize, blocks, bavail } = await statfs(this.#parts.dataDir);
+    return { totalBytes: blocks * bsize, availableBytes: bavail * bsize };
   }
 
   async list(): Promise<readonly Held[]> {

@@ -14,6 +14,7 @@ import type { QuotaStore } from './quotas.ts';
 import type { Routes } from './routes.ts';
 import type { Rows } from './rows.ts';
 import type { Origin } from './starter.ts';
+import type { VitalSigns } from './vitals.ts';
 import type { Waiters } from './waiters.ts';
 
 /** What the parts of the core share. */
@@ -34,6 +35,7 @@ export interface Core {
   readonly lanes: KeyedMutex;
   readonly time: BootTime;
   readonly activity: Activity;
+  readonly vitals: VitalSigns;
   /** Aborted by `close`. */
   readonly closing: AbortSignal;
 }

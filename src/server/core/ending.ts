@@ -87,6 +87,7 @@ export class Ending {
     }
     const { row } = done;
     admission.leave(row.id);
+    this.#core.vitals.left(row.id);
     this.#expiry.disarm(row.id);
     this.#unwritten.delete(row.id);
     this.#retention.noteRemoved(row);

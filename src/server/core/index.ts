@@ -13,6 +13,7 @@ import type { Store } from '../../store/store.ts';
 import type { Services, Waker } from '../service.ts';
 import { Activity } from './activity.ts';
 import { ActivitySaver } from './activity-saver.ts';
+import { AlertWatch } from './alerts/alerts.ts';
 import { Busy } from './busy.ts';
 import { BootTime, type Core } from './context.ts';
 import { Ending } from './ending.ts';
@@ -37,6 +38,7 @@ import { SandboxService } from './sandboxes.ts';
 import { SessionStore } from './sessions.ts';
 import { Starter } from './starter.ts';
 import { TemplateStore } from './templates.ts';
+import { VitalSigns } from './vitals.ts';
 import { Waiters } from './waiters.ts';
 import { Waking } from './waking.ts';
 
@@ -55,6 +57,8 @@ export interface ControlPlaneDeps {
   readonly options?: Partial<ControlPlaneOptions>;
   /** Connections that the edge holds open to a sandbox. Default: none is known. */
   readonly connections?: (id: string) => number;
+  /** What people call this machine. Default: the name of the engine. */
+  readonly node?: string;
   /** Posts the messages of hooks. Default: nobody takes them. */
   readonly send?: Send;
 }
@@ -69,6 +73,8 @@ export interface ControlPlane {
   readonly quotas: QuotaStore;
   /** All that the API calls. */
   readonly services: Services;
+  readonly alerts: AlertWatch;
+  readonly vitals: VitalSigns;
   /** For the edge: requests for what is parked. */
   readonly waker: Waker;
   /** For the edge: somebody uses it. Cheap. */
@@ -84,28 +90,11 @@ export interface ControlPlane {
 /** Puts the control plane together over its ports. */
 export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const { store, engine, images, clock, rng, logger } = deps;
-  const options = { ...DEFAULT_OPTIONS, ...deps.options };
   const closing = new AbortController();
-  const time = new BootTime(deps.boot);
-  const activity: Activity = new Activity({
-    ...{ clock, time, store, connections: deps.connections ?? (() => 0) },
-    ...{ silentMs: options.silentMs, saveMs: options.saveActivityMs },
-    onUse: (id) => usedAgain(id),
-  });
-  const quotas = new QuotaStore({ store, defaults: options.quota });
-  const core: Core = {
-    ...{ store, engine, clock, rng, logger, options, time, activity, quotas },
-    router: new Routes(deps.router),
-    rows: new Rows(store, (owner) => quotas.of(owner)),
-    calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
-    waiters: new Waiters(),
-    admission: new Admission({ startsMax: options.startsMax, queueMax: options.queueMax }),
-    lanes: new KeyedMutex(),
-    closing: closing.signal,
-  };
+  const core = makeCore(deps, closing.signal, (id) => usedAgain(id));
+  const { activity, options } = core;
   const jobs = new Jobs();
-  const send: Send = deps.send ?? (async () => ({ kind: 'down', detail: 'nothing is sent from here' }));
-  const hooks = new HookStore({ store, clock, rng, logger, send });
+  const hooks = new HookStore({ store, clock, rng, logger, send: deps.send ?? SENT_NOWHERE });
   const retention = new Retention(core, () => hooks.needed());
   const expiry = new Expiry(core, (id) => parker.look(id));
   const ending = new Ending(core, { jobs, expiry, retention });
@@ -118,12 +107,14 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const waking = new Waking(core, { parker, starter });
   const watch = new PressureWatch(core, parker);
   const saving = new ActivitySaver(core);
+  const alerts = new AlertWatch(core, { node: deps.node ?? engine.name, hooks, pools: () => pools.statuses() });
   const usedAgain = (id: string) => {
     if (!activity.isFrozen(id)) expiry.hasten(id);
     else waking.wake(id).catch((error) => logger.warn({ sandbox: id, error }, 'a frozen sandbox could not be woken'));
   };
   const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools, waking, notices });
-  const services = { sandboxes, templates, quotas, hooks, ...whoMayAsk(deps, sandboxes) };
+  const { quotas, vitals } = core;
+  const services = { sandboxes, templates, quotas, hooks, alerts, vitals, ...whoMayAsk(deps, sandboxes) };
   let unwatch: () => void = () => {};
   let first = Promise.resolve();
   return {
@@ -142,6 +133,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       watch.begin();
       saving.begin();
       await hooks.begin();
+      await alerts.begin();
     },
     async close() {
       const reason = new ArcError('unavailable', 'Arc is stopping');
@@ -151,12 +143,36 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       pools.close();
       jobs.cancelAll(reason);
       core.waiters.rejectAll(reason);
-      const ends = [reclaimer.ended(), starter.ended(), watch.ended(), saving.ended(), pools.ended(), hooks.close()];
-      await giveUp(clock, Promise.all(ends), { ms: options.closeMs }).catch(() => {
+      const ends = [reclaimer, starter, watch, saving, pools, alerts].map((part) => part.ended());
+      await giveUp(clock, Promise.all([...ends, hooks.close()]), { ms: options.closeMs }).catch(() => {
         logger.warn({}, 'something was still under way when Arc stopped; the next run takes it up');
       });
     },
   };
+}
+
+const SENT_NOWHERE: Send = async () => ({ kind: 'down', detail: 'nothing is sent from here' });
+
+function makeCore(deps: ControlPlaneDeps, closing: AbortSignal, onUse: (id: string) => void): Core {
+  const { store, engine, clock, rng, logger } = deps;
+  const options = { ...DEFAULT_OPTIONS, ...deps.options };
+  const time = new BootTime(deps.boot);
+  const activity = new Activity({
+    ...{ clock, time, store, connections: deps.connections ?? (() => 0) },
+    ...{ silentMs: options.silentMs, saveMs: options.saveActivityMs, onUse },
+  });
+  const quotas = new QuotaStore({ store, defaults: options.quota });
+  const core: Core = {
+    ...{ store, engine, clock, rng, logger, options, time, activity, closing, quotas },
+    router: new Routes(deps.router),
+    rows: new Rows(store, (owner) => quotas.of(owner)),
+    calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
+    waiters: new Waiters(),
+    admission: new Admission({ startsMax: options.startsMax, queueMax: options.queueMax }),
+    lanes: new KeyedMutex(),
+    vitals: new VitalSigns(clock),
+  };
+  return core;
 }
 
 function engineEvents(
@@ -165,6 +181,7 @@ function engineEvents(
 ): (event: EngineEvent) => void {
   return (event) => {
     if (event.type === 'resync') {
+      core.vitals.helperLost();
       reclaimer.wake();
       return;
     }

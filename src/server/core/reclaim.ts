@@ -1,3 +1,4 @@
+import { asArcError } from '../../contract/errors.ts';
 import { isUp } from '../../domain/lifecycle.ts';
 import { type PlanStep, type RowFacts, reconcile } from '../../domain/reconcile.ts';
 import type { Held } from '../../engines/engine.ts';
@@ -84,13 +85,15 @@ export class Reclaimer {
   }
 
   async #loop(): Promise<void> {
-    const { clock, closing, logger, options } = this.#core;
+    const { clock, closing, logger, options, vitals } = this.#core;
     for (const wait of backoff(RECLAIM_BACKOFF)) {
       try {
         await this.pass();
         await this.#loadRemoved();
+        vitals.passed(undefined);
         break;
       } catch (error) {
+        vitals.passed(asArcError(error).message);
         logger.error({ error }, 'the first look at what runs failed; trying again');
         await clock.sleep(wait, closing);
       }
@@ -99,7 +102,9 @@ export class Reclaimer {
       try {
         if (passes > 0) await this.pass();
         await this.#retention.sweep();
+        vitals.passed(undefined);
       } catch (error) {
+        vitals.passed(asArcError(error).message);
         if (!closing.aborted) logger.warn({ error }, 'a pass over store and engine failed; trying again');
       }
       await this.#sleep(options.sweepMs);

@@ -20,6 +20,12 @@ const CLEAR_TRIES_MAX = 3;
 /** ms between them. */
 const CLEAR_RETRY_MS = 200;
 
+/** Failures that say nothing of this machine. */
+const OF_THE_PROGRAM: ReadonlySet<ErrorCode> = new Set([
+  ...(['command_not_found', 'capability_missing', 'memory_too_small', 'isolation_unavailable'] as const),
+  ...(['not_ready', 'file_denied', 'file_refused', 'file_not_found', 'invalid_request'] as const),
+]);
+
 /** How a start comes to be done by us. */
 export interface Origin {
   /** The row as it was just written, so that it need not be read again. */
@@ -72,6 +78,7 @@ export class Starter {
   /** Waits for its turn. */
   enqueue(id: string, owner: string, origin: Origin = {}): void {
     if (this.#core.admission.has(id)) return;
+    this.#core.vitals.waits(id);
     this.#core.admission.push(id, owner, origin);
     this.#pump();
   }
@@ -103,6 +110,7 @@ export class Starter {
         } finally {
           // Inside the lane, so that whoever comes next may queue it again.
           this.#jobs.end(id);
+          this.#core.vitals.left(id);
           admission.leave(id);
         }
       });
@@ -127,15 +135,25 @@ export class Starter {
         );
       }
       await this.#clearEarlier(found.row, job.cancel.signal);
-      const placement = await this.#created(found.row, job.cancel.signal);
-      if (found.row.fresh && found.row.files) await placeFiles(this.#core.engine, found.row, found.row.files);
-      await untilReady(this.#core, found.row, job);
-      await this.#running(found, placement, origin);
+      await this.#made(found, job, origin);
     } catch (error) {
       // Whoever cancelled it answers for the row: a removal, or the next run of Arc.
       if (job.cancel.signal.aborted) return;
       await this.#failed(found, job, error);
     }
+  }
+
+  async #made(found: Versioned, job: Job, origin: Origin): Promise<void> {
+    const { engine, vitals } = this.#core;
+    const { row } = found;
+    const about = { id: row.id, level: row.spec.isolation };
+    vitals.begins(about);
+    const placement = await vitals.phase(about, 'create', () => this.#created(row, job.cancel.signal));
+    const { files } = row;
+    if (row.fresh && files) await vitals.phase(about, 'files', () => placeFiles(engine, row, files));
+    await vitals.phase(about, 'ready', () => untilReady(this.#core, row, job));
+    await vitals.phase(about, 'commit', () => this.#running(found, placement, origin));
+    vitals.started();
   }
 
   /** Where the node has no room, warm sandboxes that nobody has claimed make some. */
@@ -187,6 +205,7 @@ export class Starter {
   async #failed(found: Versioned, job: Job, thrown: unknown): Promise<void> {
     const error = asArcError(thrown, 'start_failed');
     const early = job.exit && error.code !== 'disk_full' ? job.exit : undefined;
+    if (!early && !OF_THE_PROGRAM.has(error.code)) this.#core.vitals.startFailed();
     const said = await lastWords(this.#core, found.row, error.code === 'not_ready' || early !== undefined);
     const advised = missingCapability(said, found.row.spec) ?? early?.note;
     const why = early ? `its program ended before it was ready (${howItEnded(early)})` : error.message;

@@ -94,6 +94,8 @@ export function nothingBehind(): ApiDeps {
       links: absent,
       hooks: absent,
       quotas: absent,
+      alerts: absent,
+      vitals: absent,
       signAccess: absent,
       pages: absent,
       clock: absent,

@@ -6,6 +6,7 @@ import { HookStore } from '../../../src/server/core/hooks/hooks.ts';
 import { LinkStore } from '../../../src/server/core/links.ts';
 import { QuotaStore } from '../../../src/server/core/quotas.ts';
 import { SessionStore } from '../../../src/server/core/sessions.ts';
+import { VitalSigns } from '../../../src/server/core/vitals.ts';
 import {
   type ApiConfig,
   type ConsoleFiles,
@@ -80,6 +81,8 @@ export async function startApi(
     links: new LinkStore({ store, clock, rng: realRng, sandboxes }),
     hooks: new HookStore({ store, clock, rng: realRng, logger, send: sendMessage }),
     quotas: new QuotaStore({ store, defaults: {} }),
+    alerts: { list: () => [], firing: () => [] },
+    vitals: new VitalSigns(clock),
     pages: options.pages ?? fakeConsole,
     clock,
     rng: realRng,

@@ -150,3 +150,23 @@ test('the command line adds, lists, tests and removes hooks', async () => {
   assert.equal((await cli(api, ['hook', 'rm', id])).code, 0);
   assert.equal((await cli(api, ['hook', 'ls', '-q'])).out, '');
 });
+
+test('an alert reaches a receiver in Slack’s shape and a signed one, and is over for both', async () => {
+  await using slack = await RealReceiver.started();
+  await using signed = await RealReceiver.started();
+  await using arc = await startOverPlane();
+  await arc.begin();
+  await arc.call('POST', '/v1/hooks', { url: slack.url, format: 'slack', events: ['alert'] });
+  const { body: hook } = await arc.call('POST', '/v1/hooks', { url: signed.url, events: ['alert'] });
+  for (let losses = 0; losses < 3; losses++) arc.plane.vitals.helperLost();
+  await until(() => slack.got.length > 0 && signed.got.length > 0, 'both messages');
+  assert.match(String(slack.got[0]?.body.text), /helper-restarts\* the helper of fake was lost .* 3 times/);
+  assert.ok(signed.got[0] && isSigned(signed.got[0], String(hook.secret)));
+  const { alerts } = signed.got[0].body.data as { alerts: { name: string; status: string }[] };
+  assert.deepEqual(
+    alerts.map(({ name, status }) => [name, status]),
+    [['helper-restarts', 'firing']],
+  );
+  const { body: now } = await arc.call('GET', '/v1/alerts');
+  assert.equal((now.items as { name: string }[])[0]?.name, 'helper-restarts');
+});

@@ -58,6 +58,7 @@ export const ACCESS = {
   'GET /v1/templates/:name': 'templates:read',
   'DELETE /v1/templates/:name': 'templates:write',
   'POST /v1/templates/prune': 'templates:write',
+  'GET /v1/alerts': 'admin',
   'GET /v1/hooks': 'admin',
   'POST /v1/hooks': 'admin',
   'DELETE /v1/hooks/:id': 'admin',

@@ -1,5 +1,5 @@
 import { Type } from 'typebox';
-import { HookRequest, HookTestResult, HookView } from '../../../contract/schemas/hook.ts';
+import { FiringView, HookRequest, HookTestResult, HookView } from '../../../contract/schemas/hook.ts';
 import type { HookRecord, HookStatus } from '../../service.ts';
 import { type ApiContext, type App, answer, callerOf, noContent } from '../app.ts';
 import { present, rfc3339 } from '../view.ts';
@@ -10,7 +10,22 @@ const params = Type.Object({ id: Type.String() }, { additionalProperties: false 
 
 /** Where changes and alerts are sent to. For admins only: whoever names an address makes this machine ask there. */
 export function hookRoutes(app: App, { deps }: ApiContext): void {
-  const { hooks } = deps;
+  const { hooks, alerts } = deps;
+  app.get(
+    '/v1/alerts',
+    {
+      schema: {
+        tags,
+        summary: 'What an operator should know of now',
+        response: { 200: answer('All', items('AlertList', FiringView)) },
+      },
+    },
+    async (request) => ({
+      items: alerts.list(callerOf(request)).map(({ name, subject, severity, summary, since }) => ({
+        ...{ name, subject, severity, summary, since: rfc3339(since) },
+      })),
+    }),
+  );
   app.get(
     '/v1/hooks',
     { schema: { tags, summary: 'List hooks', response: { 200: answer('All', items('HookList', HookView)) } } },
