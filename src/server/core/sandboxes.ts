@@ -43,6 +43,8 @@ import type { Waking } from './waking.ts';
 const ID_TRIES_MAX = 4;
 /** ms that an extend waits for what it starts again. */
 const REVIVE_WAIT_MS = 30_000;
+/** Two clocks disagree by less. */
+const SAME_MOMENT_MS = 50;
 const GONE = { reason: 'user', detail: 'its client went away while it was being created' } as const;
 
 type What = Required<Pick<SandboxRow, 'spec' | 'labels' | 'files'>> & { readonly only: boolean };
@@ -385,7 +387,9 @@ export class SandboxService implements Sandboxes {
     const { stops } = lifeOf(this.#core, row);
     return {
       ...rest,
-      ...(stops ? { stops: { at: Math.round(clock.now() + stops.inMs), why: stops.why, then: stops.then } } : {}),
+      ...(stops
+        ? { stops: { at: stopsAt(clock.now() + stops.inMs, expiresAt), why: stops.why, then: stops.then } }
+        : {}),
       ...(expiresAt === undefined ? {} : { expiresAt }),
       ...(position === undefined ? {} : { queuePosition: position }),
     };
@@ -402,6 +406,11 @@ export class SandboxService implements Sandboxes {
   #throwIfClosing(): void {
     if (this.#core.closing.aborted) throw new ArcError('unavailable', 'Arc is stopping');
   }
+}
+
+/** The end of its time to live is said as the one moment that it is, whatever the two clocks make of it. */
+function stopsAt(at: number, expiresAt: number | undefined): number {
+  return expiresAt !== undefined && Math.abs(at - expiresAt) < SAME_MOMENT_MS ? expiresAt : Math.round(at);
 }
 
 function startingError(row: SandboxRow): ArcError {
