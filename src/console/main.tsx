@@ -91,6 +91,9 @@ function Inside(): JSX.Element {
                   </a>,
                 ],
           )}
+          <a href="/guide/">
+            <Icon name="book" /> Guides
+          </a>
         </nav>
         <div class="who">
           <span class="muted cut">{held.state === 'in' ? held.view.owner : ''}</span>

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ArcError, ERRORS } from '../contract/errors.ts';
 import { KIT_NEEDS } from '../host/kit/needs.ts';
 import { NEEDS, type Need } from '../host/setup/index.ts';
@@ -40,13 +40,17 @@ const TEST_NEEDS: readonly Need[] = [
 const ROOT = join(import.meta.dirname, '../..');
 const DEFAULT_TESTS = ['src/**/*.test.ts', 'test/**/*.test.ts'];
 
-/** `arc dev test|lint|reference`: for those who change Arc. */
+/** `arc dev test|lint|reference|guide`: for those who change Arc. */
 export async function dev(argv: readonly string[]): Promise<number> {
   const [what, ...rest] = argv;
   if (what === 'test') return await testAll(rest);
   if (what === 'lint') return await program(join(ROOT, 'node_modules/.bin/biome'), ['check', '.']);
   if (what === 'reference') return await writeReference();
-  throw new ArcError('invalid_request', `arc dev ${what ?? ''}: there are \`test\`, \`lint\` and \`reference\``);
+  if (what === 'guide') return await guideInto(rest);
+  throw new ArcError(
+    'invalid_request',
+    `arc dev ${what ?? ''}: there are \`test\`, \`lint\`, \`reference\` and \`guide\``,
+  );
 }
 
 async function testAll(patterns: readonly string[]): Promise<number> {
@@ -73,6 +77,14 @@ async function writeReference(): Promise<number> {
     'cli.md': await cliDocument(COMMANDS),
   };
   for (const [name, text] of Object.entries(pages)) await writeFile(join(ROOT, 'docs/reference', name), text);
+  return 0;
+}
+
+/** The guides as a folder of pages, for a web server of one's own. */
+async function guideInto([folder]: readonly string[]): Promise<number> {
+  if (folder === undefined) throw new ArcError('invalid_request', 'arc dev guide: name the folder to write into');
+  const { writeGuide } = await import('./guide/write.ts');
+  await writeGuide(resolve(folder));
   return 0;
 }
 

@@ -33,6 +33,8 @@ before(async () => {
     ['queue', '/console/queue'],
     ['levels', '/console/levels'],
     ['nowhere', '/console/nowhere'],
+    ['guide', '/guide/'],
+    ['guide-levels', '/guide/guides/levels.html'],
     ...['overview', 'terminal', 'logs', 'files'].map((tab) => [tab, `/console/sandboxes/${id}?tab=${tab}`] as const),
     ['person', new URL(url).pathname + new URL(url).hash],
   ];

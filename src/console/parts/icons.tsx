@@ -18,6 +18,7 @@ const PATHS = {
   file: 'M6 3h8l4 4v14H6zM14 3v4h4',
   down: 'M12 4v11M7 11l5 5 5-5M5 20h14',
   up: 'M12 20V8M7 12l5-5 5 5M5 4h14',
+  book: 'M5 4h12a2 2 0 0 1 2 2v14H7a2 2 0 0 1-2-2zM5 18a2 2 0 0 1 2-2h12M9 8h6',
   close: 'M6 6l12 12M18 6L6 18',
 } as const;
 

@@ -119,7 +119,7 @@ function One(props: {
           <span class="state" role="status">
             {shell?.state ?? 'Connecting…'}
           </span>
-          <span class="small muted">{LEAVING}</span>
+          <span class="state">{LEAVING}</span>
           <input
             ref={search}
             type="search"

@@ -5,17 +5,21 @@ import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import { runProgram } from '../../kit/run.ts';
+import { writeGuide } from '../guide/write.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 /** Everything that the build's result depends on. */
-const SOURCES = ['src/console', 'src/main/console', 'src/sdk', 'src/contract', 'package-lock.json'];
+const SOURCES = [
+  ...['src/console', 'src/main/console', 'src/main/guide', 'src/sdk', 'src/contract', 'docs'],
+  ...['package-lock.json', 'README.md', 'ARCHITECTURE.md', 'SECURITY.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
+];
 const CACHE = join(ROOT, 'node_modules/.cache/arc-console');
 /** A slow and busy machine takes its time; a build that hangs is given up. */
 const BUILD_MS_MAX = 180_000;
 /** Builds of other versions that are kept: a colleague's, or the one before an update. */
 const KEEP_MAX = 4;
 
-/** The folder of the built console. What was built from the same sources is there already; else it is built now, in about 2 s. */
+/** The folder of the built console, with the guides beside it. What was built from the same sources is there already; else it is built now, in about 2 s. */
 export async function builtConsole(): Promise<string> {
   const folder = join(CACHE, hashOfSources());
   if (existsSync(join(folder, 'index.html'))) return folder;
@@ -44,6 +48,7 @@ export async function builtConsole(): Promise<string> {
         hint: 'The API works all the same. Run `npm ci` where the packages are incomplete, then start Arc again.',
       });
     }
+    await writeGuide(join(unfinished, 'guide'));
     // Whoever is first has made the same as we have.
     await rename(unfinished, folder).catch((error) => {
       if (!existsSync(join(folder, 'index.html'))) throw error;

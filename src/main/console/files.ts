@@ -12,7 +12,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
   '.woff2': 'font/woff2',
 };
-const NAME = /^(?:assets\/)?[A-Za-z0-9_.-]{1,128}$/;
+const NAME = /^(?:assets\/|guide\/(?:[a-z]+\/)?)?[A-Za-z0-9_.-]{1,128}$/;
 const zip = promisify(gzip);
 
 /** The built console from memory: a few files, each read and zipped once. `build` is begun at the first question. */

@@ -99,9 +99,10 @@ async function listen(app: App, { config }: ApiDeps): Promise<{ host: string; po
   try {
     await app.listen({ host: host.replace(/^\[|\]$/g, ''), port });
   } catch (cause) {
-    const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
-    if (taken) throw new ArcError('port_in_use', `${host}:${port} is taken`, { cause });
-    throw new ArcError('invalid_config', `can not listen on ${host}:${port}`, { cause });
+    // Whatever else goes wrong here is a fault of ours and says so itself.
+    if (!(cause instanceof Error && 'syscall' in cause && 'code' in cause)) throw cause;
+    if (cause.code === 'EADDRINUSE') throw new ArcError('port_in_use', `${host}:${port} is taken`, { cause });
+    throw new ArcError('invalid_config', `can not listen on ${host}:${port}: ${cause.code}`, { cause });
   }
   const address = app.server.address() as AddressInfo;
   return { host: address.address, port: address.port };

@@ -17,6 +17,7 @@ export const ACCESS = {
   'GET /': 'public',
   'GET /console*': 'public',
   'GET /open*': 'public',
+  'GET /guide*': 'public',
   'POST /v1/session': 'own',
   'GET /v1/session': 'own',
   'DELETE /v1/session': 'own',
@@ -78,7 +79,7 @@ export type RouteName = keyof typeof ACCESS;
 export function accessOf(method: string, url: string): Access | undefined {
   const verb = method === 'HEAD' ? 'GET' : method;
   const table: Record<string, Access> = ACCESS;
-  const below = /^\/(docs|console|open)(\/|$)/.exec(url)?.[1];
+  const below = /^\/(docs|console|open|guide)(\/|$)/.exec(url)?.[1];
   return table[`${verb} ${url}`] ?? (below === undefined ? undefined : table[`${verb} /${below}*`]);
 }
 

@@ -8,11 +8,12 @@ import { isApart } from '../guard/session.ts';
 const IMMUTABLE = 'public, max-age=31536000, immutable';
 const PAGES = { console: 'index.html', open: 'person.html' } as const;
 
-/** The console at `/console/`, and the page of a link at `/open/`. Everything they load comes from this server. */
+/** The console at `/console/`, the page of a link at `/open/`, the guides at `/guide/`. Everything they load comes from this server. */
 export function consoleRoutes(app: App, context: ApiContext): void {
   const hidden = { schema: { hide: true } };
   app.get('/', hidden, (_, reply) => reply.redirect('/console/', 302));
-  for (const at of ['/console', '/open'] as const) app.get(at, hidden, (_, reply) => reply.redirect(`${at}/`, 302));
+  for (const at of ['/console', '/open', '/guide'] as const)
+    app.get(at, hidden, (_, reply) => reply.redirect(`${at}/`, 302));
   app.get('/open/', hidden, (request, reply) => page(context, request, reply, 'open'));
   app.get('/console/*', hidden, async (request, reply) => {
     const path = (request.params as { '*': string })['*'];
@@ -21,7 +22,18 @@ export function consoleRoutes(app: App, context: ApiContext): void {
     if (file === undefined) throw new ArcError('not_found', `the console has no ${path.slice(0, 80)}`);
     return send(request, reply.header('cache-control', IMMUTABLE), file);
   });
+  app.get('/guide/*', hidden, async (request, reply) => {
+    const path = (request.params as { '*': string })['*'];
+    const file = await context.deps.pages.file(`guide/${path === '' ? 'index.html' : path}`);
+    if (file === undefined) throw new ArcError('not_found', `the guides have no page ${path.slice(0, 80)}`);
+    reply.headers({ 'cache-control': 'no-cache', 'content-security-policy': GUIDE_POLICY, 'x-frame-options': 'DENY' });
+    return send(request, reply, file);
+  });
 }
+
+/** Text, pictures and one style. */
+const GUIDE_POLICY =
+  "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 async function page(
   context: ApiContext,

@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { posix } from 'node:path';
+import { test } from 'node:test';
+import { site } from '../../../src/main/guide/site.ts';
+import { documents } from '../../../src/main/guide/write.ts';
+
+/** The guides as pages, made from the documents as they are. */
+
+const pages = new Map(site(await documents(), 'guide.css').map(({ path, html }) => [path, html]));
+
+test('every link of the guides leads to a page that is there, and to a part that it has', () => {
+  const lost: string[] = [];
+  for (const [path, html] of pages) {
+    for (const [, href = ''] of html.matchAll(/<a [^>]*href="([^"]+)"/g)) {
+      if (/^https?:/.test(href)) continue;
+      const [to = '', part] = href.split('#');
+      const target = to === '' ? html : pages.get(posix.join(posix.dirname(path), to));
+      if (target === undefined) lost.push(`${path}: ${href} is no page`);
+      else if (part !== undefined && !target.includes(`id="${part}"`)) lost.push(`${path}: ${href} has no such part`);
+    }
+  }
+  assert.deepEqual(lost, []);
+});
+
+test('each page is in the navigation of all, and a page loads nothing from elsewhere', () => {
+  for (const [path, html] of pages) {
+    const from = posix.dirname(path);
+    for (const other of pages.keys())
+      assert.ok(html.includes(`href="${posix.relative(from, other)}"`), `${path}: ${other}`);
+    assert.doesNotMatch(html, /<script|<(?:link|img)[^>]+(?:href|src)="(?:https?:)?\/\//);
+  }
+});
+
+test('what is shown as code or named as a path is text, and never markup', () => {
+  const [page] = site(
+    [{ path: 'docs/guides/a.md', text: '# A <b>`\n\n    <script>1</script>\n\n[x](../../src/x.ts) `<i>`\n' }],
+    'a.css',
+  );
+  assert.match(page?.html ?? '', /&lt;script&gt;1&lt;\/script&gt;/);
+  assert.match(page?.html ?? '', /<p>x <code>&lt;i&gt;<\/code><\/p>/);
+});
