@@ -66,6 +66,7 @@ export const COMMANDS: Table = {
   },
   alerts: { summary: 'what an operator should know of now', load: () => import('./commands/alerts.ts') },
   events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
+  audit: { summary: 'who changed what, and from where', load: () => import('./commands/audit.ts') },
   levels: {
     summary: 'what each level of isolation protects from, and how to get it',
     load: () => import('./commands/levels.ts'),

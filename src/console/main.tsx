@@ -4,6 +4,7 @@ import { rows, watchFleet } from './lib/fleet.ts';
 import { BASE, place } from './lib/router.ts';
 import { resumeSession, session, signOut } from './lib/session.ts';
 import { ThemeButton } from './lib/theme.tsx';
+import { AuditPage } from './pages/audit.tsx';
 import { Create } from './pages/create.tsx';
 import { LevelsPage } from './pages/levels.tsx';
 import { Nodes } from './pages/nodes.tsx';
@@ -51,6 +52,7 @@ const PAGES: readonly Page[] = [
     },
     view: () => <Queue />,
   },
+  { path: /^\/audit$/, nav: { to: '/audit', name: 'Audit', icon: 'audit' }, view: () => <AuditPage /> },
   { path: /^\/levels$/, nav: { to: '/levels', name: 'Levels', icon: 'shield' }, view: () => <LevelsPage /> },
 ];
 

@@ -12,6 +12,7 @@ export function planeOptions(config: Config): Partial<ControlPlaneOptions> {
     startsMax: config.startsAtOnce,
     sandboxesMax: config.maxSandboxes,
     warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
+    keepAuditMax: config.auditKeep,
     quota: quotaOf(config),
   };
 }

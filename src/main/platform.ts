@@ -149,6 +149,7 @@ function apiConfig(config: Config, port: () => number): ApiConfig {
     hostNames: [...apiHosts, ...(consoleUrl === undefined ? [] : [new URL(consoleUrl).hostname])],
     publicUrl: () => consoleUrl ?? urlOf(api.host, port()),
     plainHttpBeyondLoopback: config.insecureBind,
+    rates: { perOwner: config.ratePerOwner, perAddress: config.ratePerAddress },
   };
 }
 

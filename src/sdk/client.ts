@@ -1,8 +1,10 @@
 import type { Info, NodeView } from '../contract/schemas/admin.ts';
+import type { AuditEntry } from '../contract/schemas/audit.ts';
 import type { FiringView } from '../contract/schemas/hook.ts';
 import type { LevelView } from '../contract/schemas/levels.ts';
 import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
+import { type AuditQuery, auditEntries } from './audit.ts';
 import type { Context } from './context.ts';
 import { type EventOptions, followEvents } from './events.ts';
 import { Hooks } from './hooks.ts';
@@ -71,6 +73,11 @@ export class Client {
 
   events(options: EventOptions = {}): AsyncIterable<Event> {
     return followEvents(this.#context, options);
+  }
+
+  /** Who changed what, the newest first. For admins. */
+  audit(query: AuditQuery = {}): AsyncIterable<AuditEntry> {
+    return auditEntries(this.#context, query);
   }
 
   /** What the link that this client was made with opens. */

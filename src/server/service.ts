@@ -15,6 +15,8 @@ export interface Caller {
   readonly scopes: readonly Scope[];
   /** Set where a link to one sandbox asks: whatever its scopes say, it reaches that one and only what is listed. */
   readonly link?: LinkGrant;
+  /** The address that it asks from. */
+  readonly from?: string;
 }
 export const SCOPES = ['admin', 'sandboxes:read', 'sandboxes:write', 'templates:read', 'templates:write'] as const;
 export type Scope = (typeof SCOPES)[number];
@@ -233,6 +235,39 @@ export interface Quotas {
   remove(caller: Caller, owner: string): Promise<void>;
 }
 
+/** What was done, and what came of it. Never a secret. */
+export interface AuditNote {
+  /** Such as `sandbox.create`. */
+  readonly action: string;
+  readonly subject?: string;
+  /** `done`, or the code of the error. */
+  readonly outcome: string;
+  readonly detail?: string;
+}
+
+export interface AuditRecord extends AuditNote {
+  /** ms since the epoch. */
+  readonly at: number;
+  readonly owner: string;
+  readonly key: string;
+  readonly from?: string;
+}
+
+export interface AuditFilter {
+  readonly owner?: string;
+  readonly subject?: string;
+  readonly action?: string;
+  readonly limit: number;
+  readonly cursor?: string;
+}
+
+export interface Audit {
+  /** For what is no change of the store: written after it. */
+  note(caller: Caller, note: AuditNote): Promise<void>;
+  /** The newest first; admins only. */
+  list(caller: Caller, filter: AuditFilter): Promise<Page<AuditRecord & { readonly seq: number }>>;
+}
+
 /** All that the API calls. */
 export interface Services {
   readonly sandboxes: Sandboxes;
@@ -244,6 +279,7 @@ export interface Services {
   readonly hooks: Hooks;
   readonly alerts: Alerts;
   readonly vitals: Vitals;
+  readonly audit: Audit;
 }
 
 /** Who is signed in to the console, by the secret in a cookie. Times are ms since the epoch. */

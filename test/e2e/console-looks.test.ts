@@ -31,6 +31,7 @@ before(async () => {
     ['templates', '/console/templates'],
     ['nodes', '/console/nodes'],
     ['queue', '/console/queue'],
+    ['audit', '/console/audit'],
     ['levels', '/console/levels'],
     ['nowhere', '/console/nowhere'],
     ['guide', '/guide/'],

@@ -6,6 +6,7 @@ const PATHS = {
   template: 'M5 4h14v5H5zM5 13h6v7H5zM15 13h4v7h-4z',
   node: 'M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01',
   queue: 'M4 6h16M4 12h10M4 18h6',
+  audit: 'M6 3h9l4 4v14H6zM9 9h3M9 13h6M9 17h6',
   shield: 'M12 3l8 3v6c0 5-3.5 8-8 9-4.500-1-8-4-8-9V6z',
   search: 'M11 4a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM16 16l5 5',
   plus: 'M12 5v14M5 12h14',

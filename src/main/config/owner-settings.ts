@@ -10,6 +10,9 @@ export interface OwnerConfig {
   readonly quotaMemory: number | undefined;
   readonly quotaPerMinute: number | undefined;
   readonly quotaOnePerTemplate: boolean;
+  readonly ratePerOwner: number;
+  readonly ratePerAddress: number;
+  readonly auditKeep: number;
 }
 
 const setting = <Key extends keyof OwnerConfig>(row: Setting<Key>): Setting<Key> => row;
@@ -73,5 +76,38 @@ export const OWNER_SETTINGS = {
     fallback: () => false,
     shown: '`false`',
     doc: `Each owner has one sandbox of a template: asking again gives the one that is there. ${OTHERWISE}`,
+  }),
+  ratePerOwner: setting({
+    key: 'ratePerOwner',
+    flag: '--rate-per-owner',
+    variable: 'ARC_RATE_PER_OWNER',
+    fileKey: 'rate.perOwner',
+    placeholder: 'COUNT',
+    read: integer(0, MOST),
+    fallback: () => 100,
+    shown: '`100`',
+    doc: 'Requests to the API that one owner makes in a second; ten times as many at once. Keys with the scope `admin` have no such limit. 0: none.',
+  }),
+  ratePerAddress: setting({
+    key: 'ratePerAddress',
+    flag: '--rate-per-address',
+    variable: 'ARC_RATE_PER_ADDRESS',
+    fileKey: 'rate.perAddress',
+    placeholder: 'COUNT',
+    read: integer(0, MOST),
+    fallback: () => 10,
+    shown: '`10`',
+    doc: 'Requests without a valid key that one address (IPv6: a /64) makes in a second; ten times as many at once. Who has a valid key is not held up by them. 0: no limit.',
+  }),
+  auditKeep: setting({
+    key: 'auditKeep',
+    flag: '--audit-keep',
+    variable: 'ARC_AUDIT_KEEP',
+    fileKey: 'audit.keep',
+    placeholder: 'COUNT',
+    read: integer(1_000, 10_000_000),
+    fallback: () => 200_000,
+    shown: '`200000`',
+    doc: 'Entries of the audit log that are kept; the oldest go first.',
   }),
 } as const satisfies { readonly [Key in keyof OwnerConfig]: Setting<Key & keyof Config> };

@@ -2,6 +2,7 @@ import { ArcError, asArcError } from '../../contract/errors.ts';
 import type { Exit } from '../../contract/spec.ts';
 import type { Reason } from '../../contract/states.ts';
 import { isPending, isUp, transition } from '../../domain/lifecycle.ts';
+import type { Write } from '../../store/store.ts';
 import type { Core } from './context.ts';
 import type { Expiry } from './expiry.ts';
 import type { Jobs } from './jobs.ts';
@@ -11,6 +12,8 @@ import { routeOf, type SandboxRow, targetOf, type Versioned } from './row.ts';
 export interface Cause {
   readonly reason: Reason;
   readonly detail?: string;
+  /** Written in the same commit. */
+  readonly audit?: Write;
 }
 
 /** How sandboxes end: removed, failed, or stopped because their program did. */
@@ -70,9 +73,10 @@ export class Ending {
       } = transition(row, 'removed', cause.reason, this.#now(), cause.detail);
       return { ...rest, keepUntil: this.#retention.keepUntil() };
     };
+    const also = () => (cause.audit ? [cause.audit] : []);
     let done: Versioned;
     try {
-      done = await rows.change(found, removed);
+      done = await rows.change(found, removed, also);
     } catch (error) {
       if (asArcError(error).code !== 'disk_full') throw error;
       // The sandbox itself may be what fills the disk. Its address goes before it does.
@@ -83,7 +87,7 @@ export class Ending {
         // Whoever asked the engine meanwhile may have been told that it runs.
         await router.withdraw(routeOf(found.row));
       }
-      done = await rows.change(found, removed);
+      done = await rows.change(found, removed, also);
     }
     const { row } = done;
     admission.leave(row.id);

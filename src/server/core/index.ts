@@ -14,6 +14,7 @@ import type { Services, Waker } from '../service.ts';
 import { Activity } from './activity.ts';
 import { ActivitySaver } from './activity-saver.ts';
 import { AlertWatch } from './alerts/alerts.ts';
+import { AuditLog } from './audit.ts';
 import { Busy } from './busy.ts';
 import { BootTime, type Core } from './context.ts';
 import { Ending } from './ending.ts';
@@ -71,6 +72,7 @@ export interface ControlPlane {
   readonly links: LinkStore;
   readonly hooks: HookStore;
   readonly quotas: QuotaStore;
+  readonly audit: AuditLog;
   /** All that the API calls. */
   readonly services: Services;
   readonly alerts: AlertWatch;
@@ -161,7 +163,7 @@ function makeCore(deps: ControlPlaneDeps, closing: AbortSignal, onUse: (id: stri
     ...{ clock, time, store, connections: deps.connections ?? (() => 0) },
     ...{ silentMs: options.silentMs, saveMs: options.saveActivityMs, onUse },
   });
-  const quotas = new QuotaStore({ store, defaults: options.quota });
+  const quotas = new QuotaStore({ store, clock, defaults: options.quota });
   const core: Core = {
     ...{ store, engine, clock, rng, logger, options, time, activity, closing, quotas },
     router: new Routes(deps.router),
@@ -197,7 +199,12 @@ function engineEvents(
 function whoMayAsk({ store, clock, rng }: ControlPlaneDeps, sandboxes: SandboxService) {
   const keys = new KeyStore({ store, clock, rng });
   const sessions = new SessionStore({ store, clock, rng, keys });
-  return { keys, sessions, links: new LinkStore({ store, clock, rng, sandboxes }) };
+  return {
+    keys,
+    sessions,
+    audit: new AuditLog({ store, clock }),
+    links: new LinkStore({ store, clock, rng, sandboxes }),
+  };
 }
 
 /** A start that nobody waited for any more came to its end: unless its row wants it again, it goes. */

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { ArcError } from '../../contract/errors.ts';
 import { base32, encodeId, ID_BYTES } from '../../contract/ids.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
-import type { Store } from '../../store/store.ts';
+import type { Store, Write } from '../../store/store.ts';
 import { type Caller, type EventRecord, type KeyRecord, type Keys, SCOPES, type Scope } from '../service.ts';
+import { auditWrite } from './audit.ts';
 import { requireScope } from './scopes.ts';
 
 const KEY = 'key';
@@ -55,7 +56,7 @@ export class KeyStore implements Keys {
       throw new ArcError('invalid_request', `there are ${KEYS_MAX} keys already; revoke some first`);
     }
     const secret = `arc_${base32(this.#rng.bytes(SECRET_BYTES))}`;
-    const key = await this.#write(secret, request);
+    const key = await this.#write(secret, request, caller);
     return { key, secret };
   }
 
@@ -71,6 +72,7 @@ export class KeyStore implements Keys {
     await this.#store.commit([
       { op: 'delete', kind: KEY, id, ifRevision: doc.revision },
       { op: 'event', value: this.#event(doc.value, 'revoked') },
+      this.#audit(caller, 'key.revoke', doc.value),
     ]);
   }
 
@@ -81,7 +83,11 @@ export class KeyStore implements Keys {
     await this.#write(secret, { name: 'admin', owner: 'admin', scopes: ['admin'] });
   }
 
-  async #write(secret: string, request: { name: string; owner: string; scopes: readonly Scope[] }): Promise<KeyRecord> {
+  async #write(
+    secret: string,
+    request: { name: string; owner: string; scopes: readonly Scope[] },
+    by?: Caller,
+  ): Promise<KeyRecord> {
     const key: KeyRecord = {
       id: encodeId('key', this.#rng.bytes(ID_BYTES)),
       name: request.name,
@@ -101,6 +107,7 @@ export class KeyStore implements Keys {
         unique: [`hash:${key.hash}`],
       },
       { op: 'event', value: this.#event(key, 'created') },
+      ...(by ? [this.#audit(by, 'key.create', key)] : []),
     ]);
     return key;
   }
@@ -109,6 +116,11 @@ export class KeyStore implements Keys {
     const where = [{ index: 'hash', value: hash }];
     const [doc] = await this.#store.list<KeyRecord>({ kind: KEY, where, limit: 1 });
     return doc?.value;
+  }
+
+  #audit(by: Caller, action: string, { id, name, owner, scopes }: KeyRecord): Write {
+    const detail = `${name} of ${owner}: ${scopes.join(', ')}`;
+    return auditWrite(by, this.#clock.now(), { action, subject: id, outcome: 'done', detail });
   }
 
   #event(key: KeyRecord, detail: string): EventRecord {

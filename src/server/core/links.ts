@@ -4,6 +4,7 @@ import { LINK_SECRET_PREFIX } from '../../contract/schemas/link.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Store, Write } from '../../store/store.ts';
 import type { Caller, LinkOrder, LinkRecord, Links, Sandboxes } from '../service.ts';
+import { auditWrite } from './audit.ts';
 import { hashOf } from './keys.ts';
 import { requireScope } from './scopes.ts';
 
@@ -49,7 +50,11 @@ export class LinkStore implements Links {
       hash: hashOf(secret),
     };
     const indexes = { hash: [link.hash], sandbox: [sandbox] };
-    await this.#store.commit([{ op: 'put', kind: LINK, id: link.id, value: link, ifRevision: 0, indexes }]);
+    const note = { action: 'link.create', subject: sandbox, outcome: 'done', detail: `${link.id}: ${may.join(', ')}` };
+    await this.#store.commit([
+      { op: 'put', kind: LINK, id: link.id, value: link, ifRevision: 0, indexes },
+      auditWrite(caller, createdAt, note),
+    ]);
     return { link, secret };
   }
 
@@ -64,7 +69,8 @@ export class LinkStore implements Links {
     await this.#sandboxes.get(caller, sandbox);
     const found = (await this.#of(sandbox)).find((link) => link.id === id);
     if (!found) throw new ArcError('link_not_found', `${sandbox} has no link ${JSON.stringify(id.slice(0, 80))}`);
-    await this.#store.commit([{ op: 'delete', kind: LINK, id: found.id }]);
+    const note = { action: 'link.revoke', subject: sandbox, outcome: 'done', detail: found.id };
+    await this.#store.commit([{ op: 'delete', kind: LINK, id: found.id }, auditWrite(caller, this.#clock.now(), note)]);
   }
 
   async authenticate(secret: string): Promise<Caller> {

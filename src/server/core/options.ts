@@ -27,6 +27,8 @@ export interface ControlPlaneOptions {
   readonly keepRemovedMax: number;
   /** Events kept in the feed at most. */
   readonly keepEventsMax: number;
+  /** Entries of the audit log kept at most. */
+  readonly keepAuditMax: number;
   /** ms that `close` waits for what is under way. */
   readonly closeMs: number;
   /** ms for which an open connection that says nothing counts as use. */
@@ -55,6 +57,7 @@ export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   keepRemovedMs: 24 * 3_600_000,
   keepRemovedMax: 10_000,
   keepEventsMax: 100_000,
+  keepAuditMax: 200_000,
   closeMs: 5_000,
   silentMs: 300_000,
   saveActivityMs: 30_000,

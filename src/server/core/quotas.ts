@@ -9,8 +9,10 @@ import {
   talliesOf,
   tallyNames,
 } from '../../domain/quota.ts';
+import type { Clock } from '../../kit/clock.ts';
 import type { Store } from '../../store/store.ts';
 import type { Caller, QuotaRecord, Quotas } from '../service.ts';
+import { auditWrite } from './audit.ts';
 import { SANDBOX, type SandboxRow } from './row.ts';
 import { requireScope } from './scopes.ts';
 
@@ -25,10 +27,12 @@ const OWNER = new RegExp(OWNER_PATTERN);
  */
 export class QuotaStore implements Quotas {
   readonly #store: Store;
+  readonly #clock: Pick<Clock, 'now'>;
   readonly #defaults: Quota;
   readonly #own = new Map<string, OwnQuota>();
 
-  constructor(deps: { store: Store; defaults: Quota }) {
+  constructor(deps: { store: Store; clock: Pick<Clock, 'now'>; defaults: Quota }) {
+    this.#clock = deps.clock;
     this.#store = deps.store;
     this.#defaults = deps.defaults;
   }
@@ -69,14 +73,19 @@ export class QuotaStore implements Quotas {
     if (!this.#own.has(named(owner)) && this.#own.size >= QUOTAS_MAX) {
       throw new ArcError('invalid_request', `${QUOTAS_MAX} owners have quotas of their own; remove some first`);
     }
-    await this.#store.commit([{ op: 'put', kind: QUOTA, id: owner, value: own }]);
+    const note = { action: 'quota.set', subject: owner, outcome: 'done', detail: JSON.stringify(own) };
+    await this.#store.commit([
+      { op: 'put', kind: QUOTA, id: owner, value: own },
+      auditWrite(caller, this.#clock.now(), note),
+    ]);
     this.#own.set(owner, own);
     return await this.#record(owner);
   }
 
   async remove(caller: Caller, owner: string): Promise<void> {
     requireScope(caller, 'admin');
-    await this.#store.commit([{ op: 'delete', kind: QUOTA, id: named(owner) }]);
+    const note = { action: 'quota.remove', subject: named(owner), outcome: 'done' };
+    await this.#store.commit([{ op: 'delete', kind: QUOTA, id: owner }, auditWrite(caller, this.#clock.now(), note)]);
     this.#own.delete(owner);
   }
 

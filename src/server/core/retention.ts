@@ -58,6 +58,7 @@ export class Retention {
     await this.#beat();
     await this.#forget();
     await this.#trimEvents();
+    await this.#core.store.trimRecords(this.#core.options.keepAuditMax);
   }
 
   async #beat(): Promise<void> {

@@ -7,6 +7,7 @@ import { expiryForPeople } from '../../domain/deadline.ts';
 import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
 import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
 import type { Engine, NodeReport } from '../../engines/engine.ts';
+import type { Write } from '../../store/store.ts';
 import type {
   Caller,
   CreateOptions,
@@ -18,6 +19,7 @@ import type {
   TemplateRecord,
   Use,
 } from '../service.ts';
+import { auditWrite } from './audit.ts';
 import type { Core } from './context.ts';
 import { type Ending, goneError } from './ending.ts';
 import type { Expiry } from './expiry.ts';
@@ -117,7 +119,8 @@ export class SandboxService implements Sandboxes {
     this.#checkPlaces();
     // Before a warm one is touched for nothing; the write itself decides.
     await quotas.check({ owner: caller.owner, state: 'queued', spec: what.spec });
-    const wanted = { template: name, owner: caller.owner, ...what, key, signal: options.signal };
+    const audit = (row: SandboxRow) => this.#audit(caller, 'create', row);
+    const wanted = { template: name, owner: caller.owner, ...what, key, audit, signal: options.signal };
     const claimed = await claim(this.#core, this.#pools, wanted);
     if (claimed !== undefined) return claimed;
     this.#core.admission.checkRoom(caller.owner);
@@ -154,7 +157,8 @@ export class SandboxService implements Sandboxes {
       const reserved = this.#starter.reserve(id);
       const row = this.#newRow(id, caller, what, reserved, key);
       try {
-        return await this.#core.rows.insert(row, key ? [useWrite(key, id)] : []);
+        const audit = this.#audit(caller, 'create', row);
+        return await this.#core.rows.insert(row, [audit, ...(key ? [useWrite(key, id)] : [])]);
       } catch (error) {
         if (reserved) this.#starter.release(id);
         if (!(error instanceof ArcError && error.code === 'conflict') || tries >= ID_TRIES_MAX) throw error;
@@ -242,8 +246,8 @@ export class SandboxService implements Sandboxes {
 
   async remove(caller: Caller, id: string): Promise<SandboxRecord> {
     requireScope(caller, 'sandboxes:write');
-    await this.#owned(caller, id);
-    const row = await this.#ending.cancelAndRemove(id, { reason: 'user' });
+    const audit = this.#audit(caller, 'remove', (await this.#owned(caller, id)).row);
+    const row = await this.#ending.cancelAndRemove(id, { reason: 'user', audit });
     if (!row) throw notFound(id);
     return this.#view(row);
   }
@@ -278,7 +282,11 @@ export class SandboxService implements Sandboxes {
       const fresh = why === 'reset' || found.row.state === 'failed' || asleep;
       this.#expiry.disarm(id);
       try {
-        return await this.#core.rows.change(found, (row) => nextLife(row, why, this.#core.clock.now(), fresh));
+        return await this.#core.rows.change(
+          found,
+          (row) => nextLife(row, why, this.#core.clock.now(), fresh),
+          (row) => [this.#audit(caller, why, row)],
+        );
       } catch (error) {
         this.#expiry.arm(found.row);
         throw error;
@@ -292,13 +300,13 @@ export class SandboxService implements Sandboxes {
     const found = await this.#visible(caller, id);
     const { activity, clock, rows } = this.#core;
     const now = clock.now();
-    if (inGrace(found.row)) return await this.#revive(found, ms);
+    if (inGrace(found.row)) return await this.#revive(caller, found, ms);
     const event = (row: SandboxRow) =>
       eventWrite(sandboxEvent(row, { at: now, state: row.state, reason: 'extend' }, row.state));
     const { row } = await rows.change(
       found,
       (newest) => extendedRow(this.#core, newest, ms),
-      (next) => (next.history === found.row.history ? [event(next)] : []),
+      (next) => [this.#audit(caller, 'extend', next), ...(next.history === found.row.history ? [event(next)] : [])],
     );
     if (row.spec.idle) activity.promise(id, ms, row.spec.idle.hardMs);
     this.#expiry.arm(row);
@@ -306,15 +314,16 @@ export class SandboxService implements Sandboxes {
   }
 
   /** Its time was over, and it has not been removed yet: it gets more, and starts again. */
-  async #revive(seen: Versioned, ms: number): Promise<SandboxRecord> {
+  async #revive(caller: Caller, seen: Versioned, ms: number): Promise<SandboxRecord> {
     const { clock, lanes, rows } = this.#core;
     const next = await lanes.run(seen.row.id, async () => {
       const found = await rows.read(seen.row.id);
       if (!found || !inGrace(found.row)) throw new ArcError('conflict', `${seen.row.id} has changed meanwhile`);
-      return await rows.change(found, (row) => {
-        if (!inGrace(row)) return row;
-        return nextLife(extendedRow(this.#core, row, ms), 'extend', clock.now(), false);
-      });
+      return await rows.change(
+        found,
+        (row) => (inGrace(row) ? nextLife(extendedRow(this.#core, row, ms), 'extend', clock.now(), false) : row),
+        (row) => [this.#audit(caller, 'extend', row)],
+      );
     });
     return await this.#afterWrite(next, { waitMs: REVIVE_WAIT_MS, signal: new AbortController().signal }, false);
   }
@@ -376,6 +385,14 @@ export class SandboxService implements Sandboxes {
     const found = await this.#owned(caller, id);
     if (found.row.state === 'removed') throw goneError(found.row);
     return found;
+  }
+
+  #audit(caller: Caller, what: 'create' | 'remove' | 'extend' | 'restart' | 'reset', row: SandboxRow): Write {
+    const others = row.owner === caller.owner ? '' : ` of ${row.owner}`;
+    const detail = `${row.spec.template}${others}`;
+    return auditWrite(caller, this.#core.clock.now(), {
+      ...{ action: `sandbox.${what}`, subject: row.id, outcome: 'done', detail },
+    });
   }
 
   #view(row: SandboxRow): SandboxRecord {

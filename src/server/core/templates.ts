@@ -5,8 +5,9 @@ import { resolveTemplate } from '../../domain/resolve.ts';
 import type { AddedRoot, Images } from '../../host/images.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { SharedGate } from '../../kit/mutex.ts';
-import type { Store } from '../../store/store.ts';
+import type { Store, Write } from '../../store/store.ts';
 import type { AddTemplate, Caller, EventRecord, PoolStatus, TemplateRecord, Templates } from '../service.ts';
+import { auditWrite } from './audit.ts';
 import { PAGE_ROWS } from './options.ts';
 import { SANDBOX, type SandboxRow } from './row.ts';
 import { requireScope } from './scopes.ts';
@@ -97,7 +98,7 @@ export class TemplateStore implements Templates {
         const record = this.#record(template, added);
         await this.#store.commit([
           { op: 'put', kind: TEMPLATE, id: template.name, value: record, ifRevision: 0 },
-          this.#event(caller, template.name, 'added'),
+          ...this.#changed(caller, template.name, 'added', 'template.add'),
         ]);
         await this.#pools.added(record);
         return this.#shown(record);
@@ -164,7 +165,7 @@ export class TemplateStore implements Templates {
       try {
         await this.#store.commit([
           { op: 'delete', kind: TEMPLATE, id: name, ifRevision: doc.revision },
-          this.#event(caller, name, 'removed'),
+          ...this.#changed(caller, name, 'removed', 'template.remove'),
         ]);
       } catch (error) {
         await this.#pools.added(doc.value);
@@ -222,7 +223,7 @@ export class TemplateStore implements Templates {
     return (await this.#store.list<TemplateRecord>({ kind: TEMPLATE, limit: TEMPLATES_MAX })).map((doc) => doc.value);
   }
 
-  #event(caller: Caller, name: string, detail: string): { readonly op: 'event'; readonly value: EventRecord } {
+  #changed(caller: Caller, name: string, detail: string, action: string): readonly Write[] {
     const value: EventRecord = {
       time: this.#clock.now(),
       type: 'template',
@@ -230,7 +231,8 @@ export class TemplateStore implements Templates {
       owner: caller.owner,
       detail,
     };
-    return { op: 'event', value };
+    const audit = auditWrite(caller, value.time, { action, subject: name, outcome: 'done' });
+    return [{ op: 'event', value }, audit];
   }
 }
 

@@ -8,6 +8,7 @@ import { ArcError } from '../../contract/errors.ts';
 import type { Caller } from '../service.ts';
 import type { ApiDeps } from './deps.ts';
 import type { Access } from './guard/access.ts';
+import type { Rates } from './guard/rates.ts';
 import type { Metrics } from './metrics.ts';
 import type { Live } from './stream/live.ts';
 import type { Sockets } from './stream/sockets.ts';
@@ -18,6 +19,7 @@ export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, Fasti
 export interface ApiContext {
   readonly deps: ApiDeps;
   readonly live: Live;
+  readonly rates: Rates;
   readonly metrics: Metrics;
   readonly sockets: Sockets;
 }
@@ -25,6 +27,8 @@ export interface ApiContext {
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;
+    /** The code of the error that it was answered with. */
+    refusedWith: string | null;
   }
   interface FastifyContextConfig {
     access?: Access;

@@ -2,6 +2,7 @@ import type { AccessClaim } from '../../domain/access-token.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Services } from '../service.ts';
+import type { RateLimits } from './guard/rates.ts';
 
 /** Where a sandbox is reached from outside. The edge's port may be known only once it listens, hence functions. */
 export interface SandboxUrls {
@@ -26,6 +27,8 @@ export interface ApiConfig {
   readonly publicUrl: () => string;
   /** Origins whose pages may frame the page of a link. */
   readonly embedders: readonly string[];
+  /** Default: those of `guard/rates.ts`. */
+  readonly rates?: RateLimits;
 }
 
 /** One file of the console, made by its build. */
@@ -93,6 +96,7 @@ export function nothingBehind(): ApiDeps {
       sessions: absent,
       links: absent,
       hooks: absent,
+      audit: absent,
       quotas: absent,
       alerts: absent,
       vitals: absent,

@@ -6,7 +6,8 @@ import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import type { ApiContext, App } from './app.ts';
 import type { ApiDeps } from './deps.ts';
 import { accessOf } from './guard/access.ts';
-import { authenticate } from './guard/auth.ts';
+import { noteAnswer, routeName } from './guard/audited.ts';
+import { type Asked, authorize, identify } from './guard/auth.ts';
 import { clientError } from './guard/client-error.ts';
 import type { HostNames } from './guard/hosts.ts';
 import { parseJson } from './guard/json-body.ts';
@@ -37,6 +38,7 @@ export function makeServer(deps: ApiDeps): App {
   }).withTypeProvider<TypeBoxTypeProvider>();
   app.server.maxConnections = limits.CONNECTIONS_MAX;
   app.decorateRequest('caller', null);
+  app.decorateRequest('refusedWith', null);
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
     const check = lazyCheck(schema);
     const place = httpPart === 'querystring' ? 'query' : httpPart === 'params' ? 'path' : (httpPart ?? 'body');
@@ -60,7 +62,7 @@ export function makeServer(deps: ApiDeps): App {
 }
 
 export function addHooks(app: App, context: ApiContext, hosts: HostNames): void {
-  const { deps, live, metrics } = context;
+  const { deps, live, metrics, rates } = context;
   app.addHook('onRoute', (route) => {
     for (const method of [route.method].flat()) {
       const access = accessOf(method, route.url);
@@ -82,14 +84,21 @@ export function addHooks(app: App, context: ApiContext, hosts: HostNames): void 
     const { ready, detail } = deps.readiness();
     if (!ready) throw new ArcError('unavailable', detail ?? 'the server is starting');
     const { id } = (request.params ?? {}) as { id?: string };
-    request.caller = await authenticate(deps, {
+    const asked: Asked = {
       ...{ access, method: request.method, route: request.routeOptions.url ?? '', id },
-      ...{ upgrade: false, headers: request.headers },
-    });
+      ...{ upgrade: false, headers: request.headers, address: request.ip },
+    };
+    const auth = { ...deps, rates };
+    // Known also where it is refused then, since refusals are audited.
+    request.caller = await identify(auth, asked);
+    if (request.caller !== null) authorize(auth, request.caller, asked);
   });
   bodyDeadline(app, deps);
   app.addHook('onResponse', async (request, reply) => {
     metrics.request(request.method, request.routeOptions.url ?? 'none', reply.statusCode, reply.elapsedTime);
+    const params = (request.params ?? {}) as Record<string, string>;
+    const outcome = request.refusedWith ?? 'done';
+    await noteAnswer({ ...deps, rates }, { route: routeName(request), caller: request.caller, params, outcome });
   });
 }
 

@@ -45,7 +45,7 @@ export async function startOverPlane(
     urls: sandboxUrls({ scheme: 'http', domain: 'localhost', edgeHost: '127.0.0.1', port: () => 80 }),
     config: {
       ...{ host: '127.0.0.1', port: 0, hostNames: [], plainHttpBeyondLoopback: false, version: '0.1.0' },
-      ...{ publicUrl: () => 'http://127.0.0.1', embedders: [] },
+      ...{ publicUrl: () => 'http://127.0.0.1', embedders: [], rates: { perOwner: 0, perAddress: 0 } },
     },
     readiness: () => ({ ready }),
   });

@@ -2,6 +2,7 @@ import type { Clock } from '../../../src/kit/clock.ts';
 import { type Logger, silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
 import { sendMessage } from '../../../src/main/send-message.ts';
+import { AuditLog } from '../../../src/server/core/audit.ts';
 import { HookStore } from '../../../src/server/core/hooks/hooks.ts';
 import { LinkStore } from '../../../src/server/core/links.ts';
 import { QuotaStore } from '../../../src/server/core/quotas.ts';
@@ -80,7 +81,8 @@ export async function startApi(
     sessions: new SessionStore({ store, clock, rng: realRng, keys }),
     links: new LinkStore({ store, clock, rng: realRng, sandboxes }),
     hooks: new HookStore({ store, clock, rng: realRng, logger, send: sendMessage }),
-    quotas: new QuotaStore({ store, defaults: {} }),
+    quotas: new QuotaStore({ store, clock, defaults: {} }),
+    audit: new AuditLog({ store, clock }),
     alerts: { list: () => [], firing: () => [] },
     vitals: new VitalSigns(clock),
     pages: options.pages ?? fakeConsole,
@@ -97,6 +99,7 @@ export async function startApi(
       version: '0.1.0',
       publicUrl: () => 'http://127.0.0.1',
       embedders: [],
+      rates: { perOwner: 0, perAddress: 0 },
       ...options.config,
     },
     readiness: () => state.readiness,

@@ -4,6 +4,7 @@ import { expiryForPeople } from '../../../domain/deadline.ts';
 import { born } from '../../../domain/lifecycle.ts';
 import { type Fitting, fitting } from '../../../domain/pool/fit.ts';
 import { giveUp } from '../../../kit/limit.ts';
+import type { Write } from '../../../store/store.ts';
 import type { Core } from '../context.ts';
 import { placeFiles } from '../files.ts';
 import { type IdempotencyKey, usedFor, useWrite } from '../idempotency.ts';
@@ -23,6 +24,7 @@ export interface Wanted {
   readonly files: Readonly<Record<string, string>>;
   /** There may be one only of this owner and template. */
   readonly only: boolean;
+  readonly audit: (row: SandboxRow) => Write;
   readonly key: IdempotencyKey | undefined;
   readonly signal: AbortSignal;
 }
@@ -77,7 +79,11 @@ async function handOver(
     wanted.signal.throwIfAborted();
     const { key } = wanted;
     const row = claimedRow(core, warm, wanted, fit);
-    const made = await core.rows.insert(row, [deleteWarm(warm), ...(key ? [useWrite(key, warm.id)] : [])]);
+    const made = await core.rows.insert(row, [
+      deleteWarm(warm),
+      wanted.audit(row),
+      ...(key ? [useWrite(key, warm.id)] : []),
+    ]);
     pools.forget(warm);
     await core.router.set(routeOf(made.row));
     return made;

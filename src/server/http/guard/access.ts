@@ -67,6 +67,7 @@ export const ACCESS = {
   'GET /v1/keys': 'admin',
   'POST /v1/keys': 'admin',
   'DELETE /v1/keys/:id': 'admin',
+  'GET /v1/audit': 'admin',
   'GET /v1/quotas': 'admin',
   // One's own; another's only as an admin.
   'GET /v1/quotas/:owner': 'any',

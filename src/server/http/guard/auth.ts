@@ -5,6 +5,7 @@ import type { Caller, Keys, Links, Sessions } from '../../service.ts';
 import { KEY_CHARS_MAX } from '../limits.ts';
 import { type Access, allows } from './access.ts';
 import { requireLinkAccess } from './link-access.ts';
+import type { Rates } from './rates.ts';
 import { isApart, requireOwnPage, sessionSecret } from './session.ts';
 
 /** The subprotocol a browser's WebSocket offers beside `bearer.KEY`, since it can not send headers. */
@@ -15,6 +16,7 @@ export interface AuthDeps {
   readonly sessions: Sessions;
   readonly links: Links;
   readonly urls: { readonly domain: string };
+  readonly rates: Rates;
 }
 
 /** What is asked for, as the table of `access.ts` names it. */
@@ -26,15 +28,32 @@ export interface Asked {
   readonly id: string | undefined;
   readonly upgrade: boolean;
   readonly headers: IncomingHttpHeaders;
+  /** Where it comes from. */
+  readonly address: string | undefined;
 }
 
 /** By key, by link, or by the console's cookie. Never from the URL: addresses end up in logs, histories and `Referer`. */
 export async function authenticate(deps: AuthDeps, asked: Asked): Promise<Caller | null> {
+  const caller = await identify(deps, asked);
+  if (caller !== null) authorize(deps, caller, asked);
+  return caller;
+}
+
+/** Who asks; whether they may is said by `authorize`. */
+export async function identify(deps: AuthDeps, asked: Asked): Promise<Caller | null> {
   if (asked.access === 'public' || asked.access === 'own') return null;
-  const caller = await callerFrom(deps, asked);
+  const found = await callerFrom(deps, asked).catch((error) => {
+    if (error instanceof ArcError && error.code === 'unauthorized') deps.rates.unknown(asked.address);
+    throw error;
+  });
+  return asked.address === undefined ? found : { ...found, from: asked.address };
+}
+
+/** Throws rate_limited, forbidden. */
+export function authorize({ rates }: AuthDeps, caller: Caller, asked: Asked): void {
+  rates.known(caller);
   if (!allows(caller, asked.access)) throw new ArcError('forbidden', `this needs the scope ${asked.access}`);
   requireLinkAccess(caller, asked.method === 'HEAD' ? 'GET' : asked.method, asked.route, asked.id);
-  return caller;
 }
 
 async function callerFrom(deps: AuthDeps, asked: Asked): Promise<Caller> {

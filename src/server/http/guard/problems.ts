@@ -52,6 +52,7 @@ export function sendProblem(request: FastifyRequest, reply: FastifyReply, error:
     return;
   }
   const { problem, status } = problemFor(error, request.id, log);
+  request.refusedWith = problem.code;
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="arc"');
   const wait = retryAfter(problem);
   if (wait !== undefined) reply.header('retry-after', String(wait));

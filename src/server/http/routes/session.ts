@@ -10,7 +10,7 @@ import { rfc3339 } from '../view.ts';
 const tags = ['console'];
 
 /** Signing in to the console. Whoever has a key of their own needs none of this. */
-export function sessionRoutes(app: App, { deps }: ApiContext): void {
+export function sessionRoutes(app: App, { deps, rates }: ApiContext): void {
   const { sessions, clock, urls } = deps;
   const fromConsole = (request: FastifyRequest): void => {
     refuseForeign(request.headers);
@@ -36,7 +36,11 @@ export function sessionRoutes(app: App, { deps }: ApiContext): void {
     },
     async (request, reply) => {
       fromConsole(request);
-      const { secret, caller, expiresAt } = await sessions.open(request.body.key.trim());
+      const { secret, caller, expiresAt } = await sessions.open(request.body.key.trim()).catch((error) => {
+        if (error instanceof ArcError && error.code === 'unauthorized') rates.unknown(request.ip);
+        throw error;
+      });
+      request.caller = { ...caller, from: request.ip };
       const seconds = Math.ceil((expiresAt - clock.now()) / 1_000);
       reply.code(201).header('set-cookie', setCookie(request.headers, secret, seconds));
       return view(caller, secret, expiresAt);
@@ -59,7 +63,11 @@ export function sessionRoutes(app: App, { deps }: ApiContext): void {
     async (request, reply) => {
       fromConsole(request);
       const secret = sessionSecret(request.headers);
-      if (secret !== undefined) await sessions.close(secret);
+      if (secret !== undefined) {
+        const signedIn = await sessions.authenticate(secret).catch(() => undefined);
+        if (signedIn) request.caller = { ...signedIn.caller, from: request.ip };
+        await sessions.close(secret);
+      }
       return noContent(reply.header('set-cookie', setCookie(request.headers, '', 0)));
     },
   );

@@ -7,9 +7,11 @@ import { STREAM_MESSAGE_BYTES_MAX } from '../../../contract/stream.ts';
 import type { Caller } from '../../service.ts';
 import type { ApiDeps } from '../deps.ts';
 import { accessOf } from '../guard/access.ts';
+import { noteAnswer } from '../guard/audited.ts';
 import { authenticate, SUBPROTOCOL } from '../guard/auth.ts';
 import type { HostNames } from '../guard/hosts.ts';
 import { PROBLEM_TYPE, problemFor, retryAfter } from '../guard/problems.ts';
+import type { Rates } from '../guard/rates.ts';
 import { SOCKETS_MAX, URL_BYTES_MAX } from '../limits.ts';
 import { Channel } from './channel.ts';
 import type { Live } from './live.ts';
@@ -33,6 +35,7 @@ export interface SocketRoute {
 
 export interface SocketsOptions {
   readonly deps: ApiDeps;
+  readonly rates: Rates;
   readonly hosts: HostNames;
   readonly live: Live;
   readonly opened: (route: string, change: 1 | -1) => void;
@@ -79,7 +82,7 @@ export class Sockets {
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { deps, hosts, live } = this.#options;
+    const { deps, hosts, live, rates } = this.#options;
     if (!hosts.allows(request.headers.host, request.socket.localAddress)) {
       throw new ArcError('unknown_host', 'the name in `Host` is not served here');
     }
@@ -92,10 +95,14 @@ export class Sockets {
     if (route === undefined) throw new ArcError('not_found', 'no WebSocket is at this address');
     const readiness = deps.readiness();
     if (!readiness.ready) throw new ArcError('unavailable', readiness.detail ?? 'the server is starting');
-    const caller = await authenticate(deps, {
-      access: accessOf('GET', route.url) ?? 'admin',
-      ...{ method: 'GET', route: route.url, id: match?.[1], upgrade: true, headers: request.headers },
-    });
+    const caller = await authenticate(
+      { ...deps, rates },
+      {
+        access: accessOf('GET', route.url) ?? 'admin',
+        ...{ method: 'GET', route: route.url, id: match?.[1], upgrade: true, headers: request.headers },
+        address: request.socket.remoteAddress,
+      },
+    );
     if (caller === null) throw new ArcError('unauthorized', 'this needs a key');
     if (this.#server.clients.size >= SOCKETS_MAX)
       throw new ArcError('at_capacity', `${SOCKETS_MAX} WebSockets are open`);
@@ -112,7 +119,10 @@ export class Sockets {
   }
 
   async #serve(route: SocketRoute, socket: WebSocket, asked: SocketRequest): Promise<void> {
-    const { deps, live, opened } = this.#options;
+    const { deps, live, opened, rates } = this.#options;
+    const { caller, sandbox: id } = asked;
+    // What is done there is done whatever becomes of this server.
+    await noteAnswer({ ...deps, rates }, { route: `GET ${route.url}`, caller, params: { id }, outcome: 'done' });
     const { signal, release } = live.open('stream');
     socket.once('close', () => release(new Error('the client went away')));
     const channel = new Channel(socket, deps.clock);
