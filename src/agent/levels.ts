@@ -1,5 +1,7 @@
 import { ArcError } from '../contract/errors.ts';
+import type { VerifiedLevel } from '../contract/schemas/verify.ts';
 import { LEVELS, type Level } from '../contract/states.ts';
+import { failedChecks, findingsInShort, refuses } from '../domain/verify/verdict.ts';
 import type { LevelReport } from '../engines/engine.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 
@@ -19,6 +21,7 @@ const ABSENT: Readonly<Record<Level, string>> = {
  */
 export class Levels {
   readonly #runtimes: readonly Runtime[];
+  readonly #verdicts = new Map<Level, { readonly found: VerifiedLevel; readonly at: number }>();
   readonly #tries = new Map<Runtime, Promise<readonly LevelReport[]>>();
 
   constructor(runtimes: readonly Runtime[]) {
@@ -26,18 +29,47 @@ export class Levels {
   }
 
   async reports(): Promise<readonly LevelReport[]> {
-    const best = new Map<Level, LevelReport>();
-    for (const runtime of this.#runtimes) {
-      for (const report of await this.#try(runtime)) {
-        const known = best.get(report.level);
-        if (known === undefined || (report.available && !known.available)) best.set(report.level, report);
-      }
-    }
-    return LEVELS.map((level) => best.get(level) ?? { level, available: false, note: ABSENT[level] });
+    return (await this.tried()).map(({ report }) => this.#withVerdict(report));
   }
 
-  /** Throws isolation_unavailable, with the levels that can be had. Never gives a weaker one instead. */
+  /** What the runtimes themselves say, whatever an adversary found; with the runtime of each level that is to be had. */
+  async tried(): Promise<readonly { readonly report: LevelReport; readonly runtime?: Runtime }[]> {
+    const best = new Map<Level, { report: LevelReport; runtime?: Runtime }>();
+    for (const runtime of this.#runtimes) {
+      for (const report of await this.#try(runtime)) {
+        const known = best.get(report.level)?.report;
+        if (known !== undefined && (known.available || !report.available)) continue;
+        best.set(report.level, report.available ? { report, runtime } : { report });
+      }
+    }
+    return LEVELS.map((level) => best.get(level) ?? { report: { level, available: false, note: ABSENT[level] } });
+  }
+
+  /** What an adversary found at a level. One that it found something at takes no work until it is verified again. */
+  verified(found: VerifiedLevel, at: number): void {
+    this.#verdicts.set(found.level, { found, at });
+  }
+
+  #withVerdict(report: LevelReport): LevelReport {
+    const verdict = this.#verdicts.get(report.level);
+    if (verdict === undefined || !report.available) return report;
+    const { found, at } = verdict;
+    const verified = { at, passed: found.passed, findings: failedChecks(found).length };
+    if (!refuses(found)) return { ...report, verified };
+    const note = `it failed its verification here and takes no work: ${findingsInShort(found)}`;
+    return { ...report, available: false, note, verified };
+  }
+
+  /** Throws isolation_unavailable or level_refused, with the levels that can be had. Never gives a weaker one instead. */
   async runtimeFor(level: Level): Promise<Runtime> {
+    const verdict = this.#verdicts.get(level);
+    if (verdict !== undefined && refuses(verdict.found)) {
+      const levels = (await this.reports()).filter(({ available }) => available).map((report) => report.level);
+      const why = findingsInShort(verdict.found);
+      throw new ArcError('level_refused', `the level "${level}" failed its verification on this node: ${why}`, {
+        extra: { levels },
+      });
+    }
     for (const runtime of this.#runtimes) {
       const reports = await this.#try(runtime);
       if (reports.some((report) => report.level === level && report.available)) return runtime;

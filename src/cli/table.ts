@@ -71,6 +71,11 @@ export const COMMANDS: Table = {
     summary: 'what each level of isolation protects from, and how to get it',
     load: () => import('./commands/levels.ts'),
   },
+  verify: {
+    summary: 'run an adversary in a sandbox of every level',
+    common: true,
+    load: () => import('./commands/verify.ts'),
+  },
   nodes: { summary: 'the machines and the levels they give', load: () => import('./commands/nodes.ts') },
   bench: { summary: 'measure how fast and how dense it is here', load: () => import('./commands/bench.ts') },
   doctor: { summary: 'check this machine', common: true, host: 'doctor' },

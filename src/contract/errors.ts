@@ -58,6 +58,11 @@ export const ERRORS = {
   rate_limited: entry(429, 'That was asked for too often', 'Wait as long as `Retry-After` says.', true),
   // what the sandbox or its template asks for
   isolation_unavailable: entry(422, 'That isolation level is not to be had here', 'Ask for one of `levels`.'),
+  level_refused: entry(
+    503,
+    'That isolation level failed its verification here',
+    'Run `arc verify` to see what an adversary could do; ask for one of `levels` meanwhile.',
+  ),
   isolation_too_weak: entry(422, 'The template asks for stronger isolation', 'Ask for its level or a stronger one.'),
   command_not_found: entry(422, 'The command was not found in the sandbox', 'Check the path of the program.'),
   capability_missing: entry(422, 'The program lacks a capability', 'Add the line named in `detail` to the template.'),

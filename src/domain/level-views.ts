@@ -10,6 +10,7 @@ interface Seen {
   readonly note: string;
   readonly cost?: { readonly memoryBytes: number; readonly startMs: number };
   readonly lacks?: readonly string[];
+  readonly verified?: { readonly at: string; readonly passed: boolean; readonly findings: number };
 }
 
 /** Every level, weakest first, over all machines: where it is to be had, and if nowhere, why and what would bring it. */
@@ -33,6 +34,7 @@ export function levelViews(
       lacks: [...(had[0]?.lacks ?? [])],
       ...(shown?.runtime === undefined ? {} : { runtime: shown.runtime }),
       ...(had.length > 0 ? {} : { how }),
+      ...(shown?.verified === undefined ? {} : { verified: { ...shown.verified } }),
       ...(had[0]?.cost === undefined ? {} : { cost: { ...had[0].cost } }),
     };
   });

@@ -1,3 +1,4 @@
+import type { VerifyReport } from '../contract/schemas/verify.ts';
 import type { Exit, Limits, ResolvedSpec } from '../contract/spec.ts';
 import type { Level } from '../contract/states.ts';
 
@@ -68,6 +69,8 @@ export interface LevelReport {
   readonly cost?: LevelCost;
   /** What can't be done with its sandboxes, each with the reason. */
   readonly lacks?: readonly string[];
+  /** When an adversary was last run at it, and at how many checks it found something. */
+  readonly verified?: { readonly at: number; readonly passed: boolean; readonly findings: number };
 }
 
 export interface NodeReport {
@@ -128,9 +131,18 @@ export interface Engine {
   /** Its processes go on. Idempotent. Throws wrong_state where it does not run in this incarnation. */
   thaw?(target: Target): Promise<void>;
   readonly limits?: EngineLimits;
+  readonly verify?: EngineVerify;
   memoryPressure?(): Promise<MemoryPressure>;
   /** Of the disk that sandboxes write to; the fullest node counts. */
   diskSpace?(): Promise<{ readonly totalBytes: number; readonly availableBytes: number }>;
+}
+
+/** An adversary in sandboxes of every level, and what it could do. */
+export interface EngineVerify {
+  /** Runs it now, which takes some seconds for each level; who asks meanwhile gets the same. */
+  run(): Promise<VerifyReport>;
+  /** The newest report, of this run of Arc or of an earlier one on this very machine. */
+  last(): Promise<VerifyReport | undefined>;
 }
 
 // ---- capabilities -------------------------------------------------------------------------------------------------

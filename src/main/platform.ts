@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { signAccess } from '../domain/access-token.ts';
 import { createEdge, type EdgeOptions } from '../edge/edge.ts';
-import { createLocalEngine, type Programs } from '../engines/local/index.ts';
+import { createLocalEngine, type LocalNode, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
 import { builtinTemplates } from '../host/builtins/templates.ts';
 import { buildHelper, buildJailKit } from '../host/helper/build.ts';
@@ -70,7 +70,8 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.add('helper connection', () => helper[Symbol.asyncDispose]());
 
     const images = imagesOf(dataDir, logger, helper);
-    const node = await localNode(config, logger, helper, images);
+    const ports: number[] = [];
+    const node = await localNode(config, logger, helper, images, () => ports);
     await undo.add('engine', async () => await node[Symbol.asyncDispose]());
 
     const accessKey = edgeKey(config.dataDir, rng);
@@ -103,6 +104,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.add('edge', () => edge.close());
     const listening = await api.listen();
     apiPort = listening.port;
+    ports.push(apiPort, Number(new URL(urls.edge()).port) || 80);
     await undo.add('api', () => api.close());
     await node.opened;
     await undo.add('control plane', () => plane.close());
@@ -116,7 +118,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     }
     // Trying each level starts real sandboxes: nobody who is waiting for `ready` waits for that.
     pages.file('index.html').catch((error) => logger.warn({ error }, 'there is no console'));
-    tellLevels(node.engine, say).catch((error) => logger.warn({ error }, 'the levels of this node are not known yet'));
+    void tryLevels(node, say, logger);
     return {
       api: urlOf(listening.host, listening.port),
       edge: urls.edge(),
@@ -129,7 +131,13 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
   }
 }
 
-function localNode(config: Config, logger: Logger, helper: NodeHelper, images: Images) {
+function localNode(
+  config: Config,
+  logger: Logger,
+  helper: NodeHelper,
+  images: Images,
+  arcPorts: () => readonly number[],
+) {
   const { dataDir } = config;
   return createLocalEngine({
     ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
@@ -138,6 +146,7 @@ function localNode(config: Config, logger: Logger, helper: NodeHelper, images: I
     uidRegistry: HOST_REGISTRY,
     served: dataDirIsLocked,
     programs: programs(),
+    arcPorts,
     logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
   });
 }
@@ -174,6 +183,16 @@ function imagesOf(dataDir: string, logger: Logger, helper: NodeHelper): Images {
 type LevelTeller = {
   nodes(): Promise<readonly { levels: readonly { level: string; available: boolean; runtime?: string }[] }[]>;
 };
+
+/** What this node gives, and then what an adversary could do in it. */
+async function tryLevels(node: LocalNode, say: (line: string) => void, logger: Logger): Promise<void> {
+  try {
+    await tellLevels(node.engine, say);
+    await node.verifier.atStart();
+  } catch (error) {
+    logger.warn({ error }, 'the levels of this node are not known yet');
+  }
+}
 
 async function tellLevels(engine: LevelTeller, say: (line: string) => void): Promise<void> {
   const levels = (await engine.nodes()).flatMap((node) => node.levels);

@@ -5,6 +5,7 @@ import type { LevelView } from '../contract/schemas/levels.ts';
 import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
 import { type AuditQuery, auditEntries } from './audit.ts';
+import type { VerifyReport } from '../contract/schemas/verify.ts';
 import type { Context } from './context.ts';
 import { type EventOptions, followEvents } from './events.ts';
 import { Hooks } from './hooks.ts';
@@ -69,6 +70,16 @@ export class Client {
   /** What an operator should know of now. For admins. */
   async alerts(): Promise<readonly FiringView[]> {
     return (await this.#context.http.json<{ items: FiringView[] }>('GET', '/v1/alerts')).items;
+  }
+
+  /** Runs an adversary in a sandbox of every level now; gives what it could do. For the scope `admin`. */
+  verify(): Promise<VerifyReport> {
+    return this.#context.http.json('POST', '/v1/verify');
+  }
+
+  /** The newest report of the adversary. Throws not_found where there is none yet. */
+  verified(): Promise<VerifyReport> {
+    return this.#context.http.json('GET', '/v1/verify');
   }
 
   events(options: EventOptions = {}): AsyncIterable<Event> {

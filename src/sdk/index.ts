@@ -14,6 +14,7 @@ export type { LinkGrantView, LinkRequest, LinkScope, LinkView, SessionView } fro
 export type { QuotaRequest, QuotaView } from '../contract/schemas/quota.ts';
 export type { CreateRequest, Event, Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 export type { Template } from '../contract/schemas/template.ts';
+export type { VerifiedLevel, VerifyReport } from '../contract/schemas/verify.ts';
 export type { Level, Reason, State } from '../contract/states.ts';
 export type { TerminalRequest } from '../contract/stream.ts';
 export type { AuditQuery } from './audit.ts';

@@ -34,7 +34,12 @@ function fieldsOf(one: LevelView): [string, string | undefined][] {
     ['  protects', one.protects],
     ['  but', one.exposes],
     [one.available ? '  here' : '  not here', one.note],
+    ['  verified', one.verified && verdict(one.verified)],
     ['  get it', one.how],
     ['  lacks', one.lacks.length === 0 ? undefined : one.lacks.join('; ')],
   ];
+}
+
+function verdict({ at, passed, findings }: NonNullable<LevelView['verified']>): string {
+  return passed ? `${at}: an adversary found nothing` : `${at}: ${findings} checks failed; see \`arc verify\``;
 }

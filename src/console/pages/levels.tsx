@@ -2,6 +2,7 @@ import { Fragment, type JSX } from 'preact';
 import type { Level } from '../../sdk/index.ts';
 import { LEVEL_TEXTS } from '../lib/levels.ts';
 import { useNodes } from './nodes.tsx';
+import { Verification } from './verification.tsx';
 
 /** The levels of isolation, weakest first: what each puts in between, and what is left. */
 export function LevelsPage(): JSX.Element {
@@ -12,6 +13,7 @@ export function LevelsPage(): JSX.Element {
         <h1>Isolation levels</h1>
         <span class="muted">weakest first; a sandbox never gets less than it asked for</span>
       </div>
+      <Verification />
       {(Object.entries(LEVEL_TEXTS) as [Level, (typeof LEVEL_TEXTS)[Level]][]).map(([level, text]) => {
         const found = nodes.flatMap((node) =>
           node.levels.filter((one) => one.level === level).map((one) => ({ ...one, node: node.name })),

@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox';
-import { LevelCostView } from './levels.ts';
+import { LevelCostView, VerifiedView } from './levels.ts';
 import { ExitView } from './sandbox.ts';
 import { DurationText, LevelName, Network, SizeText, Template } from './template.ts';
 
@@ -122,6 +122,7 @@ export const NodeView = Type.Object(
           note: Type.String(),
           cost: Type.Optional(LevelCostView),
           lacks: Type.Optional(Type.Array(Type.String())),
+          verified: Type.Optional(VerifiedView),
         },
         closed,
       ),

@@ -2,6 +2,7 @@ import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from '../../agent/agent.ts';
 import { Slots } from '../../agent/slots.ts';
+import type { Verifier } from '../../agent/verify/verifier.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import { missingCapability } from '../../domain/missing-capability.ts';
 import { Freezer } from '../../host/cgroups/freezer.ts';
@@ -25,6 +26,7 @@ import { FLAVOURS, type Flavour, type NodeParts, OciRuntime, probeLevel, Records
 import type { Runtime } from '../../runtimes/runtime.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
 import { type MachinePrograms, machineRuntimes } from './machines.ts';
+import { localVerifier } from './verify.ts';
 
 /** Absolute paths of the programs of this machine; what is not installed is left out. */
 export interface Programs {
@@ -65,6 +67,8 @@ export interface LocalEngineDeps {
   readonly log: Logger;
   /** Node's name of the processor architecture. */
   readonly arch: string;
+  /** Ports that Arc itself listens on, which no sandbox may reach; known once it does. */
+  readonly arcPorts?: () => readonly number[];
 }
 
 export interface LocalNode extends AsyncDisposable {
@@ -72,6 +76,8 @@ export interface LocalNode extends AsyncDisposable {
   readonly plan: NetworkPlan;
   readonly firewall: Firewall;
   readonly agent: Agent;
+  /** Runs an adversary at every level; who opens the node says when. */
+  readonly verifier: Verifier;
   /** Rejects when this machine can't hold sandboxes; every call of the engine then rejects with the same. */
   readonly opened: Promise<void>;
 }
@@ -89,10 +95,11 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   const firewall = new Firewall({ plan, nft: deps.programs.nft, run: deps.run, monitor, log: deps.log });
   const slots = new Slots(plan.slots, uids);
   const trials = new Set<string>();
+  const borrow = borrower(slots, trials, deps.rng);
   const parts = await nodeParts(deps, plan, firewall);
   const agent = new Agent({
     node: deps.node,
-    runtimes: await runtimesOf(deps, parts, slots, trials),
+    runtimes: await runtimesOf(deps, parts, borrow),
     isTrial: (id) => trials.has(id),
     helper: deps.helper,
     images: deps.images,
@@ -106,9 +113,11 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   });
   const opened = open(deps, parts, plan, firewall, agent);
   opened.catch((error: unknown) => deps.log.error({ err: error }, 'this machine can not hold sandboxes'));
-  const engine = new LocalEngine({ node: deps.node, dataDir: deps.dataDir, agent, logs: deps.logs, opened });
+  const verifier = localVerifier(deps, plan, agent, borrow);
+  const engine = new LocalEngine({ node: deps.node, dataDir: deps.dataDir, agent, logs: deps.logs, verifier, opened });
   return {
     engine,
+    verifier,
     plan,
     firewall,
     agent,
@@ -175,23 +184,27 @@ export function openFilesMax(limits: string): number {
   return Number.isInteger(hard) && hard > 0 ? hard : OPEN_FILES_FALLBACK;
 }
 
-async function runtimesOf(
-  deps: LocalEngineDeps,
-  parts: NodeParts,
-  slots: Slots,
-  trials: Set<string>,
-): Promise<readonly Runtime[]> {
-  const hostVersion = await readFile('/proc/version', 'utf8');
-  const borrow = async () => {
-    const lowers = await deps.images.resolve({ kind: 'builtin', name: 'shell' });
+/** A place for what is only tried: nobody's sandbox, so nothing that finds it may take it for one. */
+type Borrow = () => Promise<{ readonly id: string; readonly slot: number; readonly giveBack: () => void }>;
+
+function borrower(slots: Slots, trials: Set<string>, rng: Rng): Borrow {
+  return async () => {
     const slot = slots.take();
-    const id = encodeId('sb', deps.rng.bytes(ID_BYTES));
+    const id = encodeId('sb', rng.bytes(ID_BYTES));
     trials.add(id);
     const giveBack = () => {
       trials.delete(id);
       slots.give(slot);
     };
-    return { id, slot, lowers, giveBack };
+    return { id, slot, giveBack };
+  };
+}
+
+async function runtimesOf(deps: LocalEngineDeps, parts: NodeParts, place: Borrow): Promise<readonly Runtime[]> {
+  const hostVersion = await readFile('/proc/version', 'utf8');
+  const borrow = async () => {
+    const lowers = await deps.images.resolve({ kind: 'builtin', name: 'shell' });
+    return { ...(await place()), lowers };
   };
   const { programs } = deps;
   const flavours = await flavoursOf(deps);

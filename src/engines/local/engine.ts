@@ -1,6 +1,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { cpus, release, totalmem } from 'node:os';
 import type { Agent } from '../../agent/agent.ts';
+import type { Verifier } from '../../agent/verify/verifier.ts';
 import { ArcError } from '../../contract/errors.ts';
 import { EXEC_ID } from '../../contract/ids.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
@@ -16,6 +17,7 @@ import type {
   EngineLimits,
   EngineLogs,
   EngineStats,
+  EngineVerify,
   Held,
   MemoryPressure,
   NodeReport,
@@ -34,6 +36,7 @@ export interface LocalEngineParts {
   readonly dataDir: string;
   readonly agent: Agent;
   readonly logs: NodeLogs;
+  readonly verifier: Verifier;
   /** Settled once the node's truth is known; calls wait for it, the API's port does not. */
   readonly opened: Promise<void>;
 }
@@ -54,6 +57,7 @@ export class LocalEngine implements Engine {
   readonly logs: EngineLogs;
   readonly stats: EngineStats;
   readonly limits: EngineLimits;
+  readonly verify: EngineVerify;
   readonly #parts: LocalEngineParts;
 
   constructor(parts: LocalEngineParts) {
@@ -63,6 +67,13 @@ export class LocalEngine implements Engine {
     this.logs = parts.logs;
     this.stats = statsOf(parts);
     this.limits = limitsOf(parts);
+    this.verify = {
+      run: async () => {
+        await parts.opened;
+        return await parts.verifier.run();
+      },
+      last: () => parts.verifier.last(),
+    };
   }
 
   async nodes(): Promise<readonly NodeReport[]> {

@@ -14,6 +14,7 @@ interface Breakage {
   readonly breakIt: (machine: FakeMachine) => void;
 }
 
+const REPORT = '/var/lib/arc/verify.json';
 const CHAIN = { chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook: 'forward', policy: 'drop' } };
 const V1 = `1 0 8:1 / / rw - ext4 /dev/root rw\n4 1 0:30 / /cg/cpu rw - cgroup cgroup rw,cpu\n`;
 
@@ -480,6 +481,7 @@ const BREAKAGES: readonly Breakage[] = [
     says: /no program/,
     breakIt: (machine) => machine.present.delete('/run/systemd/timesync/synchronized'),
   },
+  { check: 'levels.verified', when: 'not told', status: 'fail', says: /JSON/, breakIt: file(REPORT, 'half') },
 ];
 
 async function examine(breakIt?: (machine: FakeMachine) => void): Promise<readonly Result[]> {

@@ -8,6 +8,7 @@ import { networkChecks } from './checks/network.ts';
 import { programChecks } from './checks/programs.ts';
 import { serverChecks } from './checks/server.ts';
 import { storageChecks } from './checks/storage.ts';
+import { verifiedChecks } from './checks/verified.ts';
 import { findOrphans, type Known, type OrphanReport, type OrphanSource, reap } from './orphans.ts';
 import type { Probe } from './probe.ts';
 
@@ -21,6 +22,7 @@ export const CHECKS = [
   ...limitChecks,
   ...storageChecks,
   ...clockChecks,
+  ...verifiedChecks,
 ];
 
 export interface DoctorDeps {

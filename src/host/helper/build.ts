@@ -40,6 +40,14 @@ export async function buildJailKit(options: BuildOptions = {}): Promise<string> 
   return await buildProgram('the jail kit', binary, [source], [...STATIC, source], options.compilers);
 }
 
+/** What `arc verify` runs inside of sandboxes: static, since their roots hold nothing else. Throws host_unfit. */
+export async function buildAdversary(options: BuildOptions = {}): Promise<string> {
+  const dir = join(options.nativeDir ?? NATIVE_DIR, 'adversary');
+  const sources = (await readdir(dir)).filter((name) => /\.[ch]$/.test(name)).map((name) => join(dir, name));
+  const binary = join(dir, '../build/arc-adversary');
+  return await buildProgram('the adversary', binary, sources, [...STATIC, join(dir, 'adversary.c')], options.compilers);
+}
+
 async function buildProgram(
   what: string,
   binary: string,

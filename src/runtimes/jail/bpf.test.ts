@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { NEW_NAMESPACE_FLAGS, type Seccomp, seccompFor, TIOCLINUX, TIOCSTI } from '../oci/seccomp.ts';
 import { ALLOWED, REFUSED } from '../oci/seccomp-groups.ts';
+import { SYSCALLS } from '../oci/syscalls.ts';
 import { compileFilter, filterCode, OP, RET_ALLOW, RET_ERRNO, RET_KILL } from './bpf.ts';
-import { SYSCALLS } from './syscalls.ts';
 
 const ARCHS = { x64: 0xc000_003e, arm64: 0xc000_00b7 } as const;
 type Arch = keyof typeof ARCHS;

@@ -1,5 +1,5 @@
 import type { Seccomp, SeccompArg, SeccompRule } from '../oci/seccomp.ts';
-import { SYSCALLS } from './syscalls.ts';
+import { SYSCALLS } from '../oci/syscalls.ts';
 
 /**
  * The project's list of system calls as a program for the kernel (classic BPF), for jailers that take a compiled filter.

@@ -1,3 +1,4 @@
+export { callNames, callsLetThrough } from './call-numbers.ts';
 export type { NodeParts, OciDeps } from './deps.ts';
 export type { Flavour } from './flavour.ts';
 export { FLAVOURS } from './flavours.ts';

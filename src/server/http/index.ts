@@ -24,6 +24,7 @@ import { sessionRoutes } from './routes/session.ts';
 import { statsRoutes } from './routes/stats.ts';
 import { systemRoutes } from './routes/system.ts';
 import { templateRoutes } from './routes/templates.ts';
+import { verifyRoutes } from './routes/verify.ts';
 import { addHooks, makeServer } from './server.ts';
 import { Live } from './stream/live.ts';
 import { Sockets } from './stream/sockets.ts';
@@ -72,6 +73,7 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   // A scope of its own, since only there bodies are content and not JSON.
   app.register(async (scope) => fileRoutes(scope.withTypeProvider(), context));
   statsRoutes(app, context);
+  verifyRoutes(app, context);
   templateRoutes(app, context);
   keyRoutes(app, context);
   hookRoutes(app, context);

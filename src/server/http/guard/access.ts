@@ -25,6 +25,8 @@ export const ACCESS = {
   'GET /v1/info': 'any',
   'GET /v1/nodes': 'sandboxes:read',
   'GET /v1/levels': 'sandboxes:read',
+  'POST /v1/verify': 'admin',
+  'GET /v1/verify': 'admin',
   'GET /v1/events': 'sandboxes:read',
   'GET /v1/stats': 'sandboxes:read',
   'POST /v1/sandboxes': 'sandboxes:write',

@@ -3,10 +3,22 @@ import { ArcError } from '../../../contract/errors.ts';
 import { Info, NodeView } from '../../../contract/schemas/admin.ts';
 import { LevelView } from '../../../contract/schemas/levels.ts';
 import { levelViews } from '../../../domain/level-views.ts';
+import type { NodeReport } from '../../../engines/engine.ts';
 import { type ApiContext, type App, answer, callerOf } from '../app.ts';
+import { rfc3339 } from '../view.ts';
 import { items } from './query.ts';
 
 const tags = ['system'];
+
+/** As the API shows it: times are text there. */
+function nodeView(node: NodeReport) {
+  const levels = node.levels.map(({ verified, lacks, ...level }) => ({
+    ...level,
+    ...(lacks && { lacks: [...lacks] }),
+    ...(verified && { verified: { ...verified, at: rfc3339(verified.at) } }),
+  }));
+  return { ...node, levels };
+}
 
 /** Health, readiness, metrics, and what this server is. */
 export function systemRoutes(app: App, context: ApiContext): void {
@@ -64,7 +76,7 @@ export function systemRoutes(app: App, context: ApiContext): void {
         response: { 200: answer('All, weakest first', items('LevelList', LevelView)) },
       },
     },
-    async () => ({ items: levelViews(await sandboxes.nodes()) }),
+    async () => ({ items: levelViews((await sandboxes.nodes()).map(nodeView)) }),
   );
   app.get(
     '/v1/nodes',
@@ -75,6 +87,6 @@ export function systemRoutes(app: App, context: ApiContext): void {
         response: { 200: answer('All', items('NodeList', NodeView)) },
       },
     },
-    async () => ({ items: await sandboxes.nodes() }),
+    async () => ({ items: (await sandboxes.nodes()).map(nodeView) }),
   );
 }
