@@ -67,8 +67,15 @@ function navigation(documents: readonly Document[]): readonly Part[] {
     name: part[0],
     links: placed
       .filter((one) => one.part === part)
-      .map(({ document: { path, text } }) => ({ path, name: titleOf(text).split(/[:,]/, 1)[0] ?? path })),
+      .map(({ document: { path, text } }) => ({
+        path,
+        name: path === FIRST ? 'First steps' : shortened(titleOf(text)),
+      })),
   })).filter(({ links }) => links.length > 0);
+}
+
+function shortened(title: string): string {
+  return title.split(/[:,]/, 1)[0] ?? title;
 }
 
 function titleOf(text: string): string {

@@ -20,6 +20,18 @@ test('pages carry a policy that lets in nothing from elsewhere and nobody frame 
   }
 });
 
+test("guides run nothing, are in nobody's frame, and a page that is not there is said so", async () => {
+  await using h = await startApi();
+  const page = await h.call('GET', '/guide/', { key: null });
+  assert.match(
+    page.headers.get('content-security-policy') ?? '',
+    /^default-src 'none'; style-src 'self'; img-src 'self'; frame/,
+  );
+  assert.equal(page.headers.get('x-frame-options'), 'DENY');
+  assert.equal((await h.call('GET', '/guide/../../etc/passwd', { key: null })).status, 404);
+  assert.equal((await h.call('GET', '/guide/none.html', { key: null })).status, 404);
+});
+
 test('the page of a link can be framed by the origins that are named, and the console by none', async () => {
   await using h = await startApi({ config: { embedders: ['https://course.example'] } });
   const policyOf = async (path: string) =>

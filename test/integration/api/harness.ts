@@ -44,12 +44,13 @@ export interface CallOptions {
 
 const USER = ['sandboxes:read', 'sandboxes:write', 'templates:read', 'templates:write'] as const;
 
-/** Three files, as the build would make them. */
+/** Some files, as the build would make them. */
 const fakeConsole: ConsoleFiles = {
   async file(path) {
     const types: Record<string, string> = {
       'index.html': 'text/html; charset=utf-8',
       'person.html': 'text/html; charset=utf-8',
+      'guide/index.html': 'text/html; charset=utf-8',
       'assets/app-1.js': 'text/javascript; charset=utf-8',
     };
     const type = types[path];
