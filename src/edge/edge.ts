@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls';
 import { ArcError, asArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
 import type { Logger } from '../kit/logger.ts';
-import type { Waker } from '../server/service.ts';
+import type { EdgeAnswer, Waker } from '../server/service.ts';
 import { Gate } from './access/gate.ts';
 import { Activity } from './activity.ts';
 import { answerError } from './answer.ts';
@@ -56,6 +56,8 @@ export interface EdgeOptions {
   readonly accessKey?: Uint8Array;
   /** Somebody uses this sandbox: at most once a second for each. It must be cheap. */
   readonly onActivity?: (id: string) => void;
+  /** Hears of every answer. It must be cheap. */
+  readonly onAnswer?: (answer: EdgeAnswer) => void;
   /** Wakes sandboxes whose routes say so, while their requests are held. Default: they are told that it sleeps. */
   readonly waker?: Waker;
 }
@@ -205,6 +207,10 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.#clients.destroyAll();
   }
 
+  answered(answer: EdgeAnswer): void {
+    this.#options.onAnswer?.(answer);
+  }
+
   touch(id: string): void {
     this.#activity.touch(id);
   }
@@ -344,6 +350,7 @@ class BuiltInEdge implements Edge, ForwardContext {
     // What frames its body wrongly can't be followed by another request on this connection.
     if (arcError.status === 400 || arcError.status === 431) response.shouldKeepAlive = false;
     const hsts = isSecure(request) ? this.hsts : undefined;
+    this.answered({ by: 'edge', status: arcError.status, code: arcError.code, ms: 0 });
     answerError(request, response, arcError, hsts === undefined ? [] : ['Strict-Transport-Security', hsts]);
   }
 }

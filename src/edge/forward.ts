@@ -2,6 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ArcError } from '../contract/errors.ts';
 import type { Clock } from '../kit/clock.ts';
+import type { EdgeAnswer } from '../server/service.ts';
 import { answerError } from './answer.ts';
 import { type ClientRequest, type ClientResponse, isSecure } from './front/client.ts';
 import { type RequestHeaders, trailerLines } from './headers.ts';
@@ -24,6 +25,8 @@ export interface ForwardContext {
   readonly hsts: string | undefined;
   /** Somebody uses the sandbox. */
   touch(id: string): void;
+  /** A sandbox began to answer, or the edge answered for it. */
+  answered(answer: EdgeAnswer): void;
   /** Responses from now on close their connection. */
   readonly draining: boolean;
 }
@@ -57,6 +60,8 @@ export class Forward implements Exchange {
   readonly #context: ForwardContext;
   readonly #call: ForwardedRequest;
   readonly #replayable: boolean;
+  /** When its client came, monotonic ms. */
+  readonly #began: number;
   #connection: UpstreamConnection | undefined;
   #cancelDial: (() => void) | undefined;
   #cancelContinue: (() => void) | undefined;
@@ -78,6 +83,7 @@ export class Forward implements Exchange {
   constructor(context: ForwardContext, call: ForwardedRequest) {
     this.#context = context;
     this.#call = call;
+    this.#began = context.clock.monotonic();
     this.#replayable = call.headers.bodyLength === 0 && IDEMPOTENT.has(call.request.method ?? '');
   }
 
@@ -207,6 +213,13 @@ export class Forward implements Exchange {
     const headers = clientHeaders(head, this.#scope());
     if (this.#context.draining) response.shouldKeepAlive = false;
     response.writeHead(head.status, head.reason, headers);
+    this.#answered('sandbox', head.status);
+  }
+
+  #answered(by: EdgeAnswer['by'], status: number, code?: string): void {
+    const { id } = this.#call.entry.route;
+    const ms = this.#context.clock.monotonic() - this.#began;
+    this.#context.answered({ by, status, id, ms, ...(code === undefined ? {} : { code }) });
   }
 
   #scope(): ResponseScope {
@@ -313,6 +326,7 @@ export class Forward implements Exchange {
     this.#cancelStall?.();
     const { request, response } = this.#call;
     const { hsts } = this.#scope();
+    this.#answered('edge', error.status, error.code);
     answerError(request, response, error, hsts === undefined ? [] : ['Strict-Transport-Security', hsts]);
   }
 

@@ -66,7 +66,7 @@ async function testAll(patterns: readonly string[]): Promise<number> {
 
 /** The pages of docs/reference that are made from the code. */
 async function writeReference(): Promise<number> {
-  const { errorsPage, generateOpenapi } = await import('../server/http/index.ts');
+  const { errorsPage, generateOpenapi, metricsDocument } = await import('../server/http/index.ts');
   const { configDocument } = await import('./config/index.ts');
   const { cliDocument } = await import('../cli/document.ts');
   const { COMMANDS } = await import('../cli/table.ts');
@@ -74,6 +74,7 @@ async function writeReference(): Promise<number> {
     'openapi.json': `${JSON.stringify(await generateOpenapi(), null, 2)}\n`,
     'errors.md': errorsPage(ERRORS),
     'config.md': configDocument(),
+    'metrics.md': metricsDocument(),
     'cli.md': await cliDocument(COMMANDS),
   };
   for (const [name, text] of Object.entries(pages)) await writeFile(join(ROOT, 'docs/reference', name), text);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { signAccess } from '../domain/access-token.ts';
 import { createEdge, type EdgeOptions } from '../edge/edge.ts';
+import { EdgeTally } from '../edge/figures.ts';
 import { createLocalEngine, type LocalNode, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
 import { builtinTemplates } from '../host/builtins/templates.ts';
@@ -32,6 +33,7 @@ import { edgeSettings, urlSettings } from './edge-settings.ts';
 import { searchPath } from './host-setup.ts';
 import { planeOptions } from './plane-options.ts';
 import { sendMessage } from './send-message.ts';
+import { tracesOf } from './traces.ts';
 import { version } from './version.ts';
 
 /** All of Arc in one process, put together: the one place that knows every implementation. */
@@ -77,8 +79,9 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const accessKey = edgeKey(config.dataDir, rng);
     const edge = createEdge({
       ...{ domain: config.domain, clock, logger, ...sleepersOf(() => plane) },
-      ...{ ...edgeSettings(config, logger), accessKey },
+      ...{ ...edgeSettings(config, logger), accessKey, onAnswer: (answer) => traffic.note(answer) },
     });
+    const traffic = new EdgeTally(() => edge.held);
     const plane: ControlPlane = createControlPlane({
       ...{ store, engine: trap('engine', node.engine), router: trap('router', edge.router) },
       ...{ images, clock, rng, logger, boot: realBootClock() },
@@ -94,7 +97,8 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const pages = consoleFiles(builtConsole);
     let apiPort = config.api.port;
     const api = createApi({
-      ...{ ...plane.services, clock, rng, logger, urls },
+      ...{ ...plane.services, clock, rng, logger, urls, edge: traffic },
+      ...(await tracesOf(config, { logger, vitals: plane.services.vitals, traffic, undo })),
       signAccess: (claim) => signAccess(accessKey, claim),
       ...{ pages, config: apiConfig(config, () => apiPort) },
       readiness: () => (ready ? { ready } : { ready, detail: 'finding what already runs' }),

@@ -385,6 +385,38 @@ export interface Vitals {
   };
 }
 
+/** One answer to a request for a sandbox. */
+export interface EdgeAnswer {
+  readonly by: 'sandbox' | 'edge';
+  readonly status: number;
+  /** Of the edge's own refusals. */
+  readonly code?: string;
+  /** Of whose; undefined where it was refused before that was known. */
+  readonly id?: string;
+  /** From the request to the head of the answer. */
+  readonly ms: number;
+}
+
+/** What the edge tells of its traffic. */
+export interface EdgeFigures {
+  onAnswer(listener: (answer: EdgeAnswer) => void): void;
+  held(): number;
+}
+
+/** Hears of each create that was answered. */
+export interface Traces {
+  created(create: {
+    /** Undefined where none was made. */
+    readonly id: string | undefined;
+    /** ms since the epoch. */
+    readonly startMs: number;
+    readonly error?: string;
+    /** Of the client, by W3C Trace Context. */
+    readonly traceparent: string | undefined;
+    readonly attributes: Readonly<Record<string, string | number>>;
+  }): void;
+}
+
 export interface Alerts {
   /** What goes on now, for admins. */
   list(caller: Caller): readonly FiringAlert[];

@@ -47,6 +47,8 @@ export interface Config extends OwnerConfig {
   readonly maxSandboxes: number;
   /** Bytes; undefined: a part of the machine's memory. */
   readonly warmMemory: number | undefined;
+  /** Where traces are sent to; undefined: there are none. */
+  readonly otlp: string | undefined;
   readonly setup: boolean;
   readonly logLevel: LogLevel;
   readonly json: boolean;
@@ -336,6 +338,17 @@ export const SETTINGS = {
     doc: 'How much memory the sandboxes that wait in the pools of templates may take together; `0B` keeps none.',
   }),
   ...OWNER_SETTINGS,
+  otlp: setting({
+    key: 'otlp',
+    flag: '--otlp',
+    variable: 'ARC_OTLP',
+    fileKey: 'otlp',
+    placeholder: 'ORIGIN',
+    read: origin(false),
+    fallback: () => undefined,
+    shown: 'none: no traces',
+    doc: 'A collector of OpenTelemetry (OTLP over HTTP), such as `http://127.0.0.1:4318`, that traces of creates are sent to.',
+  }),
   setup: setting({
     key: 'setup',
     flag: '--setup',

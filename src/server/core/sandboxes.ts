@@ -121,8 +121,13 @@ export class SandboxService implements Sandboxes {
     await quotas.check({ owner: caller.owner, state: 'queued', spec: what.spec });
     const audit = (row: SandboxRow) => this.#audit(caller, 'create', row);
     const wanted = { template: name, owner: caller.owner, ...what, key, audit, signal: options.signal };
+    const began = this.#core.clock.monotonic();
     const claimed = await claim(this.#core, this.#pools, wanted);
-    if (claimed !== undefined) return claimed;
+    if (claimed !== undefined) {
+      const about = { id: typeof claimed === 'string' ? claimed : claimed.row.id, level: what.spec.isolation };
+      this.#core.vitals.took(about, 'claim', began);
+      return claimed;
+    }
     this.#core.admission.checkRoom(caller.owner);
     return await this.#insert(caller, what, key);
   }

@@ -41,6 +41,11 @@ export class VitalSigns implements Vitals {
     }
   }
 
+  /** A part that is over, and that nobody could name before it was. */
+  took(about: { readonly id: string; readonly level: string }, name: Phase['name'], began: number): void {
+    this.#tell({ ...about, name, ms: this.#clock.monotonic() - began, endedAt: this.#clock.now(), ok: true });
+  }
+
   waits(id: string): void {
     this.#waiting.set(id, this.#clock.monotonic());
   }

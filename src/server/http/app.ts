@@ -8,8 +8,10 @@ import { ArcError } from '../../contract/errors.ts';
 import type { Caller } from '../service.ts';
 import type { ApiDeps } from './deps.ts';
 import type { Access } from './guard/access.ts';
+
 import type { Rates } from './guard/rates.ts';
-import type { Metrics } from './metrics.ts';
+import type { Metrics } from './metrics/metrics.ts';
+
 import type { Live } from './stream/live.ts';
 import type { Sockets } from './stream/sockets.ts';
 

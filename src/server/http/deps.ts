@@ -1,7 +1,8 @@
 import type { AccessClaim } from '../../domain/access-token.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
-import type { Services } from '../service.ts';
+
+import type { EdgeFigures, Services, Traces } from '../service.ts';
 import type { RateLimits } from './guard/rates.ts';
 
 /** Where a sandbox is reached from outside. The edge's port may be known only once it listens, hence functions. */
@@ -51,6 +52,10 @@ export interface Readiness {
 }
 
 export interface ApiDeps extends Services {
+  /** Absent where the edge is another process. */
+  readonly edge?: EdgeFigures;
+  /** Absent where nobody takes traces. */
+  readonly traces?: Traces;
   readonly pages: ConsoleFiles;
   readonly clock: Clock;
   readonly rng: Rng;
@@ -99,7 +104,7 @@ export function nothingBehind(): ApiDeps {
       audit: absent,
       quotas: absent,
       alerts: absent,
-      vitals: absent,
+      vitals: { onPhase: () => () => {}, recent: absent },
       signAccess: absent,
       pages: absent,
       clock: absent,

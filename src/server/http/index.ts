@@ -6,7 +6,7 @@ import { describeApi, showDocs } from './describe/docs.ts';
 import { HostNames, isLoopback } from './guard/hosts.ts';
 import { RATES_DEFAULT, Rates } from './guard/rates.ts';
 import { ABORTED_MS_MAX, DRAIN_MS } from './limits.ts';
-import { Metrics } from './metrics.ts';
+import { Metrics } from './metrics/metrics.ts';
 import { accessTokenRoutes } from './routes/access-tokens.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { consoleRoutes } from './routes/console.ts';
@@ -21,7 +21,7 @@ import { logRoutes } from './routes/logs.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
 import { sessionRoutes } from './routes/session.ts';
-import { statsRoutes } from './routes/stats.ts';
+import { sandboxMetricRoutes, statsRoutes } from './routes/stats.ts';
 import { systemRoutes } from './routes/system.ts';
 import { templateRoutes } from './routes/templates.ts';
 import { verifyRoutes } from './routes/verify.ts';
@@ -39,6 +39,7 @@ export {
   sandboxUrls,
 } from './deps.ts';
 export { errorsPage } from './describe/errors-page.ts';
+export { metricsDocument } from './metrics/document.ts';
 
 export interface Api {
   /** Answers from then on. Throws port_in_use, invalid_config. */
@@ -51,7 +52,7 @@ export interface Api {
 export function createApi(deps: ApiDeps): Api {
   const live = new Live();
   const hosts = new HostNames(deps.config.host, deps.config.hostNames);
-  const metrics = new Metrics(deps.sandboxes, deps.templates, deps.clock);
+  const metrics = new Metrics(deps);
   const rates = new Rates(deps.clock, deps.config.rates ?? RATES_DEFAULT);
   const sockets = new Sockets({ deps, rates, hosts, live, opened: (route, change) => metrics.socket(route, change) });
   const context: ApiContext = { deps, rates, live, metrics, sockets };
@@ -74,6 +75,7 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   app.register(async (scope) => fileRoutes(scope.withTypeProvider(), context));
   statsRoutes(app, context);
   verifyRoutes(app, context);
+  sandboxMetricRoutes(app, context);
   templateRoutes(app, context);
   keyRoutes(app, context);
   hookRoutes(app, context);

@@ -8,6 +8,7 @@ import { sendMessage } from '../../../src/main/send-message.ts';
 import { createControlPlane } from '../../../src/server/core/index.ts';
 import type { ControlPlaneOptions } from '../../../src/server/core/options.ts';
 import { type ConsoleFiles, createApi, sandboxUrls } from '../../../src/server/http/index.ts';
+import type { Traces, Vitals } from '../../../src/server/service.ts';
 import { MemoryStore } from '../../../src/store/memory.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { FakeImages } from '../../../src/testing/fakes/fake-images.ts';
@@ -16,7 +17,13 @@ import { fakeEngine } from './fake-engine.ts';
 
 /** The API over the real control plane; only the machine below is made up. */
 export async function startOverPlane(
-  given: { pages?: ConsoleFiles; slots?: number; options?: Partial<ControlPlaneOptions>; store?: Store } = {},
+  given: {
+    pages?: ConsoleFiles;
+    slots?: number;
+    options?: Partial<ControlPlaneOptions>;
+    store?: Store;
+    traces?: (vitals: Vitals) => Traces;
+  } = {},
 ) {
   const fake = new FakeEngine(realClock, smoothPlan, given.slots);
   const parts = fakeEngine();
@@ -39,6 +46,7 @@ export async function startOverPlane(
   });
   let ready = false;
   const api = createApi({
+    ...(given.traces ? { traces: given.traces(plane.services.vitals) } : {}),
     ...{ ...plane.services, pages: given.pages ?? { file: async () => undefined } },
     ...{ clock: realClock, rng: realRng, logger: silentLogger },
     signAccess: ({ id, port, expiresAt }) => `${id}/${port ?? 'all'}/${expiresAt}`,

@@ -11,6 +11,7 @@ export const ACCESS = {
   'GET /readyz': 'public',
   // Counts and durations only: no id, no owner, no label.
   'GET /metrics': 'public',
+  'GET /v1/metrics': 'admin',
   'GET /openapi.json': 'public',
   'GET /docs*': 'public',
   // The pages themselves hold nothing; what they ask for is asked with a session or a link.

@@ -1,5 +1,5 @@
-import type { FastifyReply } from 'fastify';
-import { ArcError } from '../../../contract/errors.ts';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ArcError, asArcError } from '../../../contract/errors.ts';
 import { ExtendRequest } from '../../../contract/schemas/admin.ts';
 import { CreateRequest, Sandbox, SandboxList } from '../../../contract/schemas/sandbox.ts';
 import { formatDuration, parseDuration } from '../../../contract/units.ts';
@@ -87,16 +87,43 @@ function createRoute(app: App, context: ApiContext): void {
     async (request, reply) => {
       const startedAt = clock.monotonic();
       const idempotencyKey = request.headers['idempotency-key'];
-      const record = await sandboxes.create(callerOf(request), request.body, {
+      const options = {
         waitMs: waitMs(request.query.wait),
         signal: context.live.signal(reply),
         ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
-      });
+      };
+      const record = await traced(context, request, () => sandboxes.create(callerOf(request), request.body, options));
       if (record.state === 'running') context.metrics.started(record.spec.isolation, clock.monotonic() - startedAt);
       reply.header('location', `/v1/sandboxes/${record.id}`).code(isPending(record) ? 202 : 201);
       return sandboxViewFor(callerOf(request), record, urls);
     },
   );
+}
+
+type Traced = Pick<FastifyRequest, 'headers' | 'id'> & { readonly body: { readonly template: string } };
+
+/** Costs nothing where nobody takes traces. */
+async function traced(
+  { deps }: ApiContext,
+  { headers, id: requestId, body }: Traced,
+  create: () => Promise<SandboxRecord>,
+): Promise<SandboxRecord> {
+  const { clock, traces } = deps;
+  if (traces === undefined) return await create();
+  const startMs = clock.now();
+  const header = headers.traceparent;
+  const about = { startMs, traceparent: typeof header === 'string' ? header : undefined };
+  const attributes = { 'arc.template': body.template, 'arc.request': requestId };
+  try {
+    const record = await create();
+    const { id, spec, start = 'cold', owner } = record;
+    const more = { 'arc.isolation': spec.isolation, 'arc.start': start, 'arc.owner': owner };
+    traces.created({ ...about, id, attributes: { ...attributes, ...more } });
+    return record;
+  } catch (error) {
+    traces.created({ ...about, id: undefined, attributes, error: asArcError(error).message });
+    throw error;
+  }
 }
 
 function againRoutes(app: App, context: ApiContext): void {

@@ -3,7 +3,8 @@ import { ArcError } from '../../../contract/errors.ts';
 import { ProcessEntry, Stats } from '../../../contract/schemas/exec.ts';
 import type { SandboxRecord } from '../../service.ts';
 import { type ApiContext, type App, answer, callerOf } from '../app.ts';
-import { STATS_AT_ONCE } from '../limits.ts';
+import { LIST_LIMIT_MAX, STATS_AT_ONCE } from '../limits.ts';
+import { type MeasuredSandbox, sandboxMetrics } from '../metrics/sandboxes.ts';
 import { statsView } from '../view.ts';
 import { capability } from './exec-order.ts';
 import { filterOf, items, ListQuery, SandboxParams } from './query.ts';
@@ -65,12 +66,59 @@ export function statsRoutes(app: App, { deps }: ApiContext): void {
   );
 }
 
+/** Sandboxes that one scrape shows at most. */
+const SCRAPED_MAX = 5_000;
+const SCRAPED_LABELS_MAX = 8;
+const LabelQuery = Type.Object(
+  {
+    label: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 63 }), {
+        maxItems: SCRAPED_LABELS_MAX,
+        description: 'Keys of labels that become labels of the metrics',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** Apart from `/metrics`, which is public and bounded: this names sandboxes and owners, and is as long as there are any. */
+export function sandboxMetricRoutes(app: App, { deps }: ApiContext): void {
+  const { sandboxes } = deps;
+  const measure = async (record: SandboxRecord): Promise<MeasuredSandbox> => {
+    const stats = capability(sandboxes.engine, sandboxes.engine.stats, 'measure');
+    return { record, stats: await stats.stats({ id: record.id, incarnation: record.incarnation }) };
+  };
+  app.get(
+    '/v1/metrics',
+    {
+      schema: {
+        tags,
+        summary: 'What each sandbox that runs uses now, for Prometheus',
+        querystring: LabelQuery,
+        response: { 200: { description: 'Prometheus text', content: { 'text/plain': { schema: Type.String() } } } },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerOf(request);
+      const all: MeasuredSandbox[] = [];
+      for (let cursor: string | undefined; all.length < SCRAPED_MAX; ) {
+        const page = await sandboxes.list(caller, {
+          ...{ state: 'running', limit: LIST_LIMIT_MAX },
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        all.push(...(await each(page.items, measure)));
+        cursor = page.nextCursor;
+        if (cursor === undefined) break;
+      }
+      const text = await sandboxMetrics(all.slice(0, SCRAPED_MAX), request.query.label ?? []);
+      return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text);
+    },
+  );
+}
+
 /** A few at a time; what has ended since it was listed is no error of the whole. */
-async function each(
-  records: readonly SandboxRecord[],
-  measure: (one: SandboxRecord) => Promise<Stats>,
-): Promise<Stats[]> {
-  const results: (Stats | undefined)[] = [];
+async function each<T>(records: readonly SandboxRecord[], measure: (one: SandboxRecord) => Promise<T>): Promise<T[]> {
+  const results: (T | undefined)[] = [];
   let next = 0;
   const worker = async () => {
     for (let at = next++; at < records.length; at = next++) {
@@ -79,7 +127,7 @@ async function each(
     }
   };
   await Promise.all(Array.from({ length: STATS_AT_ONCE }, worker));
-  return results.filter((stats) => stats !== undefined);
+  return results.filter((stats): stats is Awaited<T> & T => stats !== undefined);
 }
 
 function goneMeanwhile(error: unknown): undefined {

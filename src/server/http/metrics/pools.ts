@@ -1,5 +1,5 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Templates } from '../service.ts';
+import type { Templates } from '../../service.ts';
 
 /** Sizes of the pools, and how often they had what was asked for. Read when the metrics are asked for. */
 export function poolMetrics(registry: Registry, templates: Pick<Templates, 'pools'>): void {
