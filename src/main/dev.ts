@@ -35,6 +35,8 @@ const TEST_NEEDS: readonly Need[] = [
   test('setfattr', 'setfattr', 'attr'),
   test('strace', 'strace', 'strace'),
   test('git', 'git', 'git'),
+  test('Prometheus', 'promtool', 'prometheus'),
+  test('Alertmanager', 'amtool', 'prometheus-alertmanager'),
 ];
 
 const ROOT = join(import.meta.dirname, '../..');
