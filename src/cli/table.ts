@@ -66,6 +66,15 @@ export const COMMANDS: Table = {
   },
   alerts: { summary: 'what an operator should know of now', load: () => import('./commands/alerts.ts') },
   events: { summary: 'print changes as they happen', load: () => import('./commands/events.ts') },
+  secret: {
+    summary: 'values that sandboxes get and nobody can read again',
+    commands: {
+      set: { summary: 'set a secret from the input', load: () => import('./commands/secret-set.ts') },
+      ls: { summary: 'list their names', load: () => import('./commands/secret-ls.ts') },
+      rm: { summary: 'remove secrets', load: () => import('./commands/secret-rm.ts') },
+    },
+  },
+  flag: { summary: 'what an owner is to find in a template', load: () => import('./commands/flag.ts') },
   audit: { summary: 'who changed what, and from where', load: () => import('./commands/audit.ts') },
   levels: {
     summary: 'what each level of isolation protects from, and how to get it',

@@ -41,6 +41,7 @@ export const ERRORS = {
   template_exists: entry(409, 'A template of that name exists', 'Remove it first, or choose another name.'),
   key_not_found: entry(404, 'There is no such key', 'List them with `arc key ls`.'),
   hook_not_found: entry(404, 'There is no such hook', 'List them with `arc hook ls`.'),
+  secret_not_found: entry(404, 'There is no such secret', 'List them with `arc secret ls`, and set it.'),
   link_not_found: entry(404, 'There is no such link', 'List them with `arc link ID --list`.'),
   exec_not_found: entry(404, 'There is no such command in this sandbox', 'List them with GET …/execs.'),
   file_not_found: entry(404, 'There is no such file in the sandbox', 'Check the path.'),

@@ -32,8 +32,25 @@ export interface ResolvedSpec {
   /** Absent: being idle never stops it. */
   readonly idle?: IdleSpec;
   readonly ttlPolicy?: TtlPolicy;
+  /** Values of secrets that it gets; only their names are here. */
+  readonly secrets?: readonly SecretUse[];
+  readonly flag?: FlagSpec;
   /** Each owner has one of its template at most; asking again gives that one. */
   readonly onePerOwner?: boolean;
+}
+
+export interface SecretUse {
+  /** Whose secret it is. */
+  readonly owner: string;
+  readonly secret: string;
+  readonly env?: string;
+  readonly file?: string;
+}
+
+/** What each owner is to find, made from a secret. */
+export interface FlagSpec extends SecretUse {
+  /** With one `%s` in it. */
+  readonly format: string;
 }
 
 export interface PoolSpec {

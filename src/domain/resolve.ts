@@ -4,6 +4,7 @@ import type { Idle, ImageDefaults, Pool, Template } from '../contract/schemas/te
 import type { IdleSpec, Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef, TtlPolicy } from '../contract/spec.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
 import { chooseLevel, type LevelSeen, levelsOfRoot } from './choose-level.ts';
+import { OPERATOR } from './quota.ts';
 
 const MIB = 1024 ** 2;
 
@@ -77,7 +78,13 @@ class Faults {
 }
 
 /** A template with what its root says about itself: what a create starts from. Its command may still be missing. */
-export function resolveTemplate(template: Template, root: RootRef, image: ImageDefaults = {}): ResolvedSpec {
+/** @param owner whose secrets its names mean */
+export function resolveTemplate(
+  template: Template,
+  root: RootRef,
+  image: ImageDefaults = {},
+  owner: string = OPERATOR,
+): ResolvedSpec {
   const faults = new Faults();
   const ports = template.ports ?? image.ports ?? [];
   const env = { PATH: DEFAULTS.path, ...image.env, ...template.env };
@@ -103,6 +110,7 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
     ...(template.tcp === undefined ? {} : { tcp: template.tcp }),
     ...(template.access === undefined ? {} : { access: template.access }),
+    ...resolveSecrets(template, owner, faults),
     ...(template.onePerOwner ? { onePerOwner: true } : {}),
     ...(template.pool ? { pool: resolvePool(template.pool, faults) } : {}),
     ...resolveLife(template, faults),
@@ -112,6 +120,26 @@ export function resolveTemplate(template: Template, root: RootRef, image: ImageD
   faults.throwIfAny('invalid_template');
   return spec;
 }
+
+function resolveSecrets(
+  { secrets = [], flag }: Pick<Template, 'secrets' | 'flag'>,
+  owner: string,
+  faults: Faults,
+): Pick<ResolvedSpec, 'secrets' | 'flag'> {
+  for (const [field, use] of [...secrets.map((one) => ['secrets', one] as const), ['flag', flag] as const]) {
+    if (use === undefined) continue;
+    if (use.env === undefined && use.file === undefined)
+      faults.add(`${field}: ${use.secret} goes nowhere; give env or file`);
+    if (use.file !== undefined && !isPlainPath(use.file))
+      faults.add(`${field}: ${use.file} is no path of a file to write`);
+  }
+  return {
+    ...(secrets.length === 0 ? {} : { secrets: secrets.map((use) => ({ ...use, owner })) }),
+    ...(flag === undefined ? {} : { flag: { format: DEFAULT_FLAG, ...flag, owner } }),
+  };
+}
+
+const DEFAULT_FLAG = 'flag{%s}';
 
 function resolvePool(pool: Pool, faults: Faults): PoolSpec {
   const { min, max = min, env = 'command' } = pool;
@@ -201,6 +229,7 @@ export function resolveRequest(
   base: ResolvedSpec,
   request: CreateRequest,
   seen: readonly LevelSeen[] = [],
+  owner: string = OPERATOR,
 ): ResolvedSpec {
   const faults = new Faults();
   const command = request.command ?? base.command;
@@ -232,6 +261,7 @@ export function resolveRequest(
     isolation: chooseLevel(base, request.isolation, seen),
     network: request.network ?? base.network,
     ...(request.access === undefined ? {} : { access: request.access }),
+    ...withSecrets(base, resolveSecrets(request.secrets ? { secrets: request.secrets } : {}, owner, faults)),
     ttlMs: resolveTtl(base, request, faults),
   };
   checkFiles(request.files ?? {}, faults);
@@ -244,14 +274,25 @@ export function resolveRequest(
   return spec;
 }
 
+/** Later ones win over the template's. */
+function withSecrets(
+  { secrets = [] }: ResolvedSpec,
+  more: Pick<ResolvedSpec, 'secrets'>,
+): Pick<ResolvedSpec, 'secrets'> {
+  return more.secrets === undefined ? {} : { secrets: [...secrets, ...more.secrets] };
+}
+
+function isPlainPath(path: string): boolean {
+  const parts = path.split('/').slice(1);
+  const kernels = ['proc', 'sys', 'dev'].includes(parts[0] ?? '');
+  return !kernels && parts.every((part) => part !== '' && part !== '.' && part !== '..');
+}
+
 function checkFiles(files: Readonly<Record<string, string>>, faults: Faults): void {
   let bytes = 0;
   for (const [path, text] of Object.entries(files)) {
     bytes += Buffer.byteLength(text);
-    const parts = path.split('/').slice(1);
-    const plain = parts.every((part) => part !== '' && part !== '.' && part !== '..');
-    const kernels = ['proc', 'sys', 'dev'].includes(parts[0] ?? '');
-    if (!plain || kernels) faults.add(`files: ${JSON.stringify(path.slice(0, 80))} is no path of a file to write`);
+    if (!isPlainPath(path)) faults.add(`files: ${JSON.stringify(path.slice(0, 80))} is no path of a file to write`);
   }
   if (bytes > BOUNDS.filesBytes) faults.add(`files: more than ${BOUNDS.filesBytes} bytes; use the files API for more`);
 }

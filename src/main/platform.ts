@@ -32,6 +32,7 @@ import { edgeKey } from './edge-key.ts';
 import { edgeSettings, urlSettings } from './edge-settings.ts';
 import { searchPath } from './host-setup.ts';
 import { planeOptions } from './plane-options.ts';
+import { secretsKey } from './secrets-key.ts';
 import { sendMessage } from './send-message.ts';
 import { tracesOf } from './traces.ts';
 import { version } from './version.ts';
@@ -88,6 +89,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
       connections: (id) => edge.connections(id),
       ...{ send: sendMessage, node: hostname() },
       builtins: builtinTemplates(),
+      secretsKey: secretsKey(dataDir, rng),
       options: planeOptions(config),
     });
     await plane.keys.ensureAdmin(secret);

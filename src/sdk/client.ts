@@ -13,6 +13,7 @@ import { Http } from './http.ts';
 import { Keys } from './keys.ts';
 import { Quotas } from './quotas.ts';
 import { Sandboxes } from './sandboxes.ts';
+import { Secrets } from './secrets.ts';
 import { globalSocket, type SocketFactory } from './socket.ts';
 import { Templates } from './templates.ts';
 import { fetchTransport, type Transport } from './transport.ts';
@@ -39,6 +40,7 @@ export class Client {
   readonly keys: Keys;
   readonly hooks: Hooks;
   readonly quotas: Quotas;
+  readonly secrets: Secrets;
   readonly #context: Context;
 
   constructor(options: ClientOptions | SessionOptions) {
@@ -52,6 +54,7 @@ export class Client {
     this.keys = new Keys(this.#context);
     this.hooks = new Hooks(this.#context);
     this.quotas = new Quotas(this.#context);
+    this.secrets = new Secrets(this.#context);
   }
 
   get url(): string {

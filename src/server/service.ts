@@ -235,6 +235,22 @@ export interface Quotas {
   remove(caller: Caller, owner: string): Promise<void>;
 }
 
+/** Times are ms since the epoch. */
+export interface SecretRecord {
+  readonly owner: string;
+  readonly name: string;
+  readonly setAt: number;
+}
+
+/** Values that are set and never given back; each caller has those of its owner. */
+export interface Secrets {
+  set(caller: Caller, name: string, value: string): Promise<SecretRecord>;
+  list(caller: Caller): Promise<readonly SecretRecord[]>;
+  remove(caller: Caller, name: string): Promise<void>;
+  /** What that owner is to find in a sandbox of this template; admins only. */
+  flag(caller: Caller, spec: ResolvedSpec, owner: string): Promise<string>;
+}
+
 /** What was done, and what came of it. Never a secret. */
 export interface AuditNote {
   /** Such as `sandbox.create`. */
@@ -280,6 +296,7 @@ export interface Services {
   readonly alerts: Alerts;
   readonly vitals: Vitals;
   readonly audit: Audit;
+  readonly secrets: Secrets;
 }
 
 /** Who is signed in to the console, by the secret in a cookie. Times are ms since the epoch. */

@@ -86,6 +86,7 @@ export class Plane {
     return createControlPlane({
       ...{ store, engine, router, images, clock, boot, logger: silentLogger, rng: this.#rng },
       builtins: this.#templates,
+      secretsKey: new Uint8Array(32).fill(1),
       options: this.#options,
       connections: () => this.open,
       send: (message, signal) => this.send(message, signal),

@@ -10,6 +10,7 @@ import {
   LevelName,
   NAME_PATTERN,
   Network,
+  SecretUses,
   SizeText,
 } from './template.ts';
 
@@ -38,6 +39,8 @@ export const CreateRequest = Type.Object(
     ttl: Type.Optional(DurationText),
     /** `token`: everybody who comes through the edge needs a token. A create can not open what its template closes. */
     access: Type.Optional(Type.Literal('token')),
+    /** Secrets of whoever creates it, beside those of the template. */
+    secrets: Type.Optional(SecretUses),
     /** Small text files by absolute path, written before the answer. */
     files: Type.Optional(Files),
     /** In place of the template's; `none`: being idle never stops it. */

@@ -1,6 +1,7 @@
 import { type Static, Type } from 'typebox';
 import { LEVELS } from '../states.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from '../units.ts';
+import { SecretName } from './secret.ts';
 
 /** Shapes as people write them. What code reads is `ResolvedSpec` in `contract/spec.ts`. */
 
@@ -122,6 +123,27 @@ export const Access = Type.Union([
   ),
 ]);
 
+const SecretFile = Type.String({ pattern: '^/[^\\u0000]{1,1023}$' });
+const SecretEnv = Type.String({ pattern: ENV_KEY_PATTERN });
+
+/** A secret that a sandbox gets: as a variable, as a file, or as both. */
+export const SecretUse = Type.Object(
+  { secret: SecretName, env: Type.Optional(SecretEnv), file: Type.Optional(SecretFile) },
+  closed,
+);
+export const SecretUses = Type.Array(SecretUse, { maxItems: 32 });
+export type SecretUse = Static<typeof SecretUse>;
+
+/** A text that is another for each owner, made from a secret by HMAC; it stays the same over resets. */
+export const Flag = Type.Object(
+  {
+    ...SecretUse.properties,
+    /** With `%s` where 32 hex digits go. Default `flag{%s}`. */
+    format: Type.Optional(Type.String({ pattern: '^[^%\\u0000]{0,64}%s[^%\\u0000]{0,64}$' })),
+  },
+  closed,
+);
+
 export const Template = Type.Object(
   {
     name: Type.String({ pattern: NAME_PATTERN }),
@@ -170,6 +192,9 @@ export const Template = Type.Object(
     /** Bytes of log kept for each sandbox. */
     logs: Type.Optional(SizeText),
     pool: Type.Optional(Pool),
+    /** Secrets of whoever adds the template. */
+    secrets: Type.Optional(SecretUses),
+    flag: Type.Optional(Flag),
     /** Each owner has one sandbox of it at most: asking again gives the one that is there. */
     onePerOwner: Type.Optional(Type.Boolean()),
   },

@@ -20,6 +20,8 @@ const LIVE_LIMITS = ['memoryBytes', 'cpus', 'pids'] as const;
  * Both were made from the same template.
  */
 export function fitting(warm: ResolvedSpec, wanted: ResolvedSpec): Fitting | undefined {
+  // Its program has started without knowing whose it will be.
+  if (warm.flag?.env !== undefined) return undefined;
   const keys = new Set([...Object.keys(warm), ...Object.keys(wanted)]) as Set<keyof ResolvedSpec>;
   for (const key of keys) if (!LATE.has(key) && !same(warm[key], wanted[key])) return undefined;
   const { memoryBytes: _m, cpus: _c, pids: _p, ...fixed } = warm.limits;

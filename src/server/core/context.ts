@@ -13,6 +13,7 @@ import type { ControlPlaneOptions } from './options.ts';
 import type { QuotaStore } from './quotas.ts';
 import type { Routes } from './routes.ts';
 import type { Rows } from './rows.ts';
+import type { SecretStore } from './secrets.ts';
 import type { Origin } from './starter.ts';
 import type { VitalSigns } from './vitals.ts';
 import type { Waiters } from './waiters.ts';
@@ -28,6 +29,7 @@ export interface Core {
   readonly options: ControlPlaneOptions;
   readonly rows: Rows;
   readonly quotas: QuotaStore;
+  readonly secrets: SecretStore;
   readonly calls: EngineCalls;
   readonly waiters: Waiters;
   readonly admission: Admission<Origin>;

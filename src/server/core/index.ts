@@ -36,6 +36,7 @@ import { Retention } from './retention.ts';
 import { Routes } from './routes.ts';
 import { Rows } from './rows.ts';
 import { SandboxService } from './sandboxes.ts';
+import { SecretStore } from './secrets.ts';
 import { SessionStore } from './sessions.ts';
 import { Starter } from './starter.ts';
 import { TemplateStore } from './templates.ts';
@@ -55,6 +56,8 @@ export interface ControlPlaneDeps {
   readonly logger: Logger;
   /** Templates that are there from the start; their roots are builtin or held already. */
   readonly builtins: readonly Template[];
+  /** Seals secrets; without it none can be kept. */
+  readonly secretsKey?: Uint8Array;
   readonly options?: Partial<ControlPlaneOptions>;
   /** Connections that the edge holds open to a sandbox. Default: none is known. */
   readonly connections?: (id: string) => number;
@@ -73,6 +76,7 @@ export interface ControlPlane {
   readonly hooks: HookStore;
   readonly quotas: QuotaStore;
   readonly audit: AuditLog;
+  readonly secrets: SecretStore;
   /** All that the API calls. */
   readonly services: Services;
   readonly alerts: AlertWatch;
@@ -116,7 +120,16 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   };
   const sandboxes = new SandboxService(core, { templates, starter, ending, expiry, pools, waking, notices });
   const { quotas, vitals } = core;
-  const services = { sandboxes, templates, quotas, hooks, alerts, vitals, ...whoMayAsk(deps, sandboxes) };
+  const services = {
+    sandboxes,
+    templates,
+    quotas,
+    secrets: core.secrets,
+    hooks,
+    alerts,
+    vitals,
+    ...whoMayAsk(deps, sandboxes),
+  };
   let unwatch: () => void = () => {};
   let first = Promise.resolve();
   return {
@@ -164,8 +177,9 @@ function makeCore(deps: ControlPlaneDeps, closing: AbortSignal, onUse: (id: stri
     ...{ silentMs: options.silentMs, saveMs: options.saveActivityMs, onUse },
   });
   const quotas = new QuotaStore({ store, clock, defaults: options.quota });
+  const secrets = new SecretStore({ store, clock, rng, key: deps.secretsKey });
   const core: Core = {
-    ...{ store, engine, clock, rng, logger, options, time, activity, closing, quotas },
+    ...{ store, engine, clock, rng, logger, options, time, activity, closing, quotas, secrets },
     router: new Routes(deps.router),
     rows: new Rows(store, (owner) => quotas.of(owner)),
     calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),

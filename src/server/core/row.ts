@@ -61,6 +61,11 @@ export function orderOf(row: SandboxRow): CreateOrder {
   return { id, incarnation, owner, labels, spec, fresh };
 }
 
+/** With variables that its row does not have. */
+export function withEnv(order: CreateOrder, env: Readonly<Record<string, string>>): CreateOrder {
+  return { ...order, spec: { ...order.spec, env: { ...order.spec.env, ...env } } };
+}
+
 export function routeOf(row: SandboxRow): Route {
   return {
     id: row.id,

@@ -113,10 +113,12 @@ export class SandboxService implements Sandboxes {
   ): Promise<Versioned | string> {
     const { quotas, store } = this.#core;
     const { name } = template.template;
-    const what = { ...this.#wanted(template, request, seen), only: this.#isOnly(caller, template) };
+    const what = { ...this.#wanted(caller, template, request, seen), only: this.#isOnly(caller, template) };
     const there = what.only ? await oneThere(store, caller.owner, name) : undefined;
     if (there !== undefined) return there;
     this.#checkPlaces();
+    // What can't be had is said now, and not when it starts.
+    await this.#core.secrets.placed({ owner: caller.owner, spec: what.spec });
     // Before a warm one is touched for nothing; the write itself decides.
     await quotas.check({ owner: caller.owner, state: 'queued', spec: what.spec });
     const audit = (row: SandboxRow) => this.#audit(caller, 'create', row);
@@ -132,8 +134,8 @@ export class SandboxService implements Sandboxes {
     return await this.#insert(caller, what, key);
   }
 
-  #wanted(template: TemplateRecord, request: CreateRequest, seen: readonly LevelSeen[]) {
-    const spec = resolveRequest(template.resolved, request, seen);
+  #wanted(caller: Caller, template: TemplateRecord, request: CreateRequest, seen: readonly LevelSeen[]) {
+    const spec = resolveRequest(template.resolved, request, seen, caller.owner);
     if (spec.idle?.then === 'frozen' && !this.engine.capabilities.park) {
       throw new ArcError('invalid_request', `idle.then: the engine ${this.engine.name} can not freeze sandboxes`);
     }

@@ -3,7 +3,7 @@ import type { Exit } from '../../contract/spec.ts';
 import type { Reason } from '../../contract/states.ts';
 import { isPending, transition } from '../../domain/lifecycle.ts';
 import { missingCapability } from '../../domain/missing-capability.ts';
-import type { Placement } from '../../engines/engine.ts';
+import type { CreateOrder, Placement } from '../../engines/engine.ts';
 import type { Core } from './context.ts';
 import type { Ending } from './ending.ts';
 import type { Expiry } from './expiry.ts';
@@ -13,7 +13,7 @@ import { lastWords } from './last-words.ts';
 import { nowRunning } from './now-running.ts';
 import type { Pools } from './pool/pools.ts';
 import { untilReady } from './readiness.ts';
-import { orderOf, routeOf, type SandboxRow, type Versioned } from './row.ts';
+import { orderOf, routeOf, type SandboxRow, type Versioned, withEnv } from './row.ts';
 
 /** Tries to end an earlier incarnation before its next one is given up. */
 const CLEAR_TRIES_MAX = 3;
@@ -144,27 +144,31 @@ export class Starter {
   }
 
   async #made(found: Versioned, job: Job, origin: Origin): Promise<void> {
-    const { engine, vitals } = this.#core;
+    const { engine, secrets, vitals } = this.#core;
     const { row } = found;
     const about = { id: row.id, level: row.spec.isolation };
     vitals.begins(about);
-    const placement = await vitals.phase(about, 'create', () => this.#created(row, job.cancel.signal));
-    const { files } = row;
-    if (row.fresh && files) await vitals.phase(about, 'files', () => placeFiles(engine, row, files));
+    const secret = await secrets.placed(row);
+    const order = withEnv(orderOf(row), secret.env);
+    const placement = await vitals.phase(about, 'create', () => this.#created(order, job.cancel.signal));
+    const all = { ...row.files, ...secret.files };
+    if (row.fresh && Object.keys(all).length > 0) {
+      await vitals.phase(about, 'files', () => placeFiles(engine, row, all));
+    }
     await vitals.phase(about, 'ready', () => untilReady(this.#core, row, job));
     await vitals.phase(about, 'commit', () => this.#running(found, placement, origin));
     vitals.started();
   }
 
   /** Where the node has no room, warm sandboxes that nobody has claimed make some. */
-  async #created(row: SandboxRow, signal: AbortSignal): Promise<Placement> {
+  async #created(order: CreateOrder, signal: AbortSignal): Promise<Placement> {
     const { calls } = this.#core;
     try {
-      return await calls.create(orderOf(row), signal);
+      return await calls.create(order, signal);
     } catch (error) {
       const full = error instanceof ArcError && error.code === 'at_capacity';
       if (!full || !(await this.#pools.makeRoom())) throw error;
-      return await calls.create(orderOf(row), signal);
+      return await calls.create(order, signal);
     }
   }
 

@@ -95,7 +95,7 @@ export class TemplateStore implements Templates {
       return await this.#adding.shared(async () => {
         const added = await this.#takeIn(request);
         taken = 'image' in template.root || 'path' in template.root;
-        const record = this.#record(template, added);
+        const record = this.#record(template, added, caller.owner);
         await this.#store.commit([
           { op: 'put', kind: TEMPLATE, id: template.name, value: record, ifRevision: 0 },
           ...this.#changed(caller, template.name, 'added', 'template.add'),
@@ -139,8 +139,8 @@ export class TemplateStore implements Templates {
     return { root: known, defaults: {} };
   }
 
-  #record(template: Template, added: AddedRoot): TemplateRecord {
-    const resolved = resolveTemplate(template, added.root, added.defaults);
+  #record(template: Template, added: AddedRoot, owner: string): TemplateRecord {
+    const resolved = resolveTemplate(template, added.root, added.defaults, owner);
     return {
       template: { ...template, root: heldRoot(template, added) },
       builtin: false,

@@ -101,6 +101,7 @@ export function nothingBehind(): ApiDeps {
       sessions: absent,
       links: absent,
       hooks: absent,
+      secrets: absent,
       audit: absent,
       quotas: absent,
       alerts: absent,

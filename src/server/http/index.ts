@@ -20,6 +20,7 @@ import { linkRoutes } from './routes/links.ts';
 import { logRoutes } from './routes/logs.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
+import { secretRoutes } from './routes/secrets.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { sandboxMetricRoutes, statsRoutes } from './routes/stats.ts';
 import { systemRoutes } from './routes/system.ts';
@@ -81,6 +82,7 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   hookRoutes(app, context);
   quotaRoutes(app, context);
   auditRoutes(app, context);
+  secretRoutes(app, context);
   eventRoutes(app, context);
   linkRoutes(app, context);
   sessionRoutes(app, context);

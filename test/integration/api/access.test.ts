@@ -16,6 +16,7 @@ function* asked(
     'POST /v1/sandboxes/:id/tokens': {},
     'POST /v1/sandboxes/:id/execs/:exec/signal': { signal: 'SIGTERM' },
     'POST /v1/templates': { name: 'other', root: { builtin: 'whoami' } },
+    'PUT /v1/secrets/:name': { value: 'x' },
     'PUT /v1/quotas/:owner': { running: 3 },
     'POST /v1/keys': { name: 'k', owner: 'alice', scopes: ['sandboxes:read'] },
   };

@@ -42,6 +42,7 @@ export async function startOverPlane(
     ...{ clock: realClock, boot: realBootClock(), rng: realRng, logger: silentLogger },
     send: sendMessage,
     ...(given.options === undefined ? {} : { options: given.options }),
+    secretsKey: new Uint8Array(32),
     builtins: [{ name: 'web', root: { builtin: 'shell' }, command: ['/web'], ports: [8080] }],
   });
   let ready = false;

@@ -6,6 +6,7 @@ import { AuditLog } from '../../../src/server/core/audit.ts';
 import { HookStore } from '../../../src/server/core/hooks/hooks.ts';
 import { LinkStore } from '../../../src/server/core/links.ts';
 import { QuotaStore } from '../../../src/server/core/quotas.ts';
+import { SecretStore } from '../../../src/server/core/secrets.ts';
 import { SessionStore } from '../../../src/server/core/sessions.ts';
 import { VitalSigns } from '../../../src/server/core/vitals.ts';
 import {
@@ -84,6 +85,7 @@ export async function startApi(
     hooks: new HookStore({ store, clock, rng: realRng, logger, send: sendMessage }),
     quotas: new QuotaStore({ store, clock, defaults: {} }),
     audit: new AuditLog({ store, clock }),
+    secrets: new SecretStore({ store, clock, rng: realRng, key: new Uint8Array(32) }),
     alerts: { list: () => [], firing: () => [] },
     vitals: new VitalSigns(clock),
     pages: options.pages ?? fakeConsole,

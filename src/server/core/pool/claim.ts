@@ -58,7 +58,12 @@ export async function claim(core: Core, pools: Pools, wanted: Wanted): Promise<V
 /** Asks for capabilities, never for names: what an engine can't do to a running sandbox is done by starting it so. */
 function canFit(core: Core, fit: Fitting, wanted: Wanted): boolean {
   if (Object.keys(fit.limits).length > 0 && core.engine.limits === undefined) return false;
-  return Object.keys(wanted.files).length === 0 || core.engine.files !== undefined;
+  return !hasFiles(wanted) || core.engine.files !== undefined;
+}
+
+function hasFiles({ files, spec }: Wanted): boolean {
+  const secret = spec.flag?.file !== undefined || spec.secrets?.some(({ file }) => file !== undefined) === true;
+  return secret || Object.keys(files).length > 0;
 }
 
 /** `undefined`: this one was not to be had; try another. */
@@ -70,7 +75,7 @@ async function handOver(
   wanted: Wanted,
   fit: Fitting,
 ): Promise<Versioned | string | undefined> {
-  const touches = Object.keys(fit.limits).length > 0 || Object.keys(wanted.files).length > 0;
+  const touches = Object.keys(fit.limits).length > 0 || hasFiles(wanted);
   try {
     if (touches && !(await prepare(core, warm, wanted, fit))) {
       pools.discard(warm);
@@ -119,7 +124,8 @@ async function prepare(core: Core, warm: Warm, wanted: Wanted, fit: Fitting): Pr
   warm.doc = doc;
   const work = async () => {
     if (Object.keys(fit.limits).length > 0) await core.engine.limits?.set(doc, wanted.spec.limits);
-    await placeFiles(core.engine, doc, wanted.files);
+    const { files } = await core.secrets.placed(wanted);
+    await placeFiles(core.engine, doc, { ...wanted.files, ...files });
   };
   try {
     await giveUp(core.clock, work(), { ms: FIT_MS });

@@ -5,6 +5,7 @@ import type { Core } from '../context.ts';
 import type { Jobs } from '../jobs.ts';
 import { lastWords } from '../last-words.ts';
 import { untilReady } from '../readiness.ts';
+import { withEnv } from '../row.ts';
 import type { Pool } from './pool.ts';
 import { putWarm, type Warm, type WarmDoc } from './warm.ts';
 
@@ -28,7 +29,9 @@ export async function startWarm(core: Core, jobs: Jobs, warm: Warm): Promise<voi
   const job = jobs.begin(warm.id, warm.doc.incarnation);
   try {
     [warm.revision = 0] = await store.commit([putWarm(warm.doc, 0)]);
-    const placement = await calls.create(orderOf(warm.doc), job.cancel.signal);
+    // Nobody's yet: what is somebody's own comes with the claim.
+    const { env } = await core.secrets.placed({ owner: '', spec: warm.doc.spec });
+    const placement = await calls.create(withEnv(orderOf(warm.doc), env), job.cancel.signal);
     await untilReady(core, warm.doc, job);
     job.cancel.signal.throwIfAborted();
     job.ended.signal.throwIfAborted();

@@ -71,6 +71,10 @@ export const ACCESS = {
   'POST /v1/keys': 'admin',
   'DELETE /v1/keys/:id': 'admin',
   'GET /v1/audit': 'admin',
+  'GET /v1/secrets': 'sandboxes:read',
+  'PUT /v1/secrets/:name': 'sandboxes:write',
+  'DELETE /v1/secrets/:name': 'sandboxes:write',
+  'GET /v1/templates/:name/flag': 'admin',
   'GET /v1/quotas': 'admin',
   // One's own; another's only as an admin.
   'GET /v1/quotas/:owner': 'any',
