@@ -31,6 +31,18 @@ test('the documents that people look for are there', () => {
   }
 });
 
+test('each property that SECURITY.md promises names tests that attack it, and they are there', () => {
+  const section = /## Shown by attack\n([\s\S]*?)\n## /.exec(read('SECURITY.md'))?.[1] ?? '';
+  const rows = section.split('\n').filter((line) => /^\| (?!---|property)/.test(line));
+  assert.ok(rows.length >= 14, `${rows.length} properties`);
+  for (const row of rows) {
+    const [property = '', tests = ''] = row.slice(2).split(' | ');
+    const named = [...tests.matchAll(/`([^`]+\.test\.ts)`/g)].map(([, path = '']) => path);
+    assert.ok(named.length > 0, `no test attacks: ${property}`);
+    for (const path of named) assert.ok(existsSync(join(ROOT, path)), path);
+  }
+});
+
 test('every error code is on the page of errors, and the page has no other', () => {
   const listed = [...read('docs/reference/errors.md').matchAll(/^[|#].*?`([a-z_]+)`/gm)].map(([, code = '']) => code);
   assert.deepEqual([...new Set(listed)].sort(), Object.keys(ERRORS).sort());

@@ -29,6 +29,31 @@ test('a call that nobody listed answers ENOSYS', () => {
   assert.equal(judge(list, 'clone3'), 38);
 });
 
+test('what is not listed is refused, on every processor and whatever a template asks for', () => {
+  for (const arch of ['x64', 'arm64']) {
+    for (const capabilities of [[], ['SYS_CHROOT']]) {
+      const { defaultAction, defaultErrnoRet, architectures } = seccompFor(arch, capabilities);
+      assert.deepEqual([defaultAction, defaultErrnoRet, architectures.length], ['SCMP_ACT_ERRNO', 38, 1]);
+    }
+  }
+});
+
+test('what has led out of sandboxes elsewhere is refused by name, so that no one lists it by accident', () => {
+  const names =
+    'mount umount2 pivot_root fsopen fsmount move_mount open_tree mount_setattr setns unshare ptrace process_vm_readv bpf ' +
+    'keyctl add_key request_key userfaultfd io_uring_setup io_uring_enter io_uring_register perf_event_open kexec_load ' +
+    'kexec_file_load open_by_handle_at init_module finit_module delete_module pidfd_getfd kcmp chroot reboot syslog iopl';
+  for (const call of names.split(' ')) assert.equal(judge(list, call), 1, call);
+  for (const [family, protocol] of [
+    [38n, 0n],
+    [40n, 0n],
+    [17n, 0n],
+    [16n, 9n],
+  ] as const) {
+    assert.equal(judge(list, 'socket', [family, 3n, protocol]), 97, `family ${family}`);
+  }
+});
+
 test('every refused group is refused with EPERM and every allowed one is allowed', () => {
   for (const call of REFUSED.flatMap((group) => group.calls)) {
     assert.equal(judge(list, call, [0x40000n]), call === 'personality' ? 38 : 1, call);
