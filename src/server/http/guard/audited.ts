@@ -38,7 +38,6 @@ export const AUDITED: Readonly<Record<string, readonly [action: string, written:
   'POST /v1/hooks': ['hook.add', 'answer'],
   'DELETE /v1/hooks/:id': ['hook.remove', 'answer'],
   'POST /v1/hooks/:id/test': ['hook.test', 'answer'],
-  'POST /v1/verify': ['verify', 'answer'],
   'POST /v1/session': ['session.open', 'answer'],
   'DELETE /v1/session': ['session.close', 'answer'],
 };
