@@ -23,6 +23,7 @@ import { runProgram } from '../kit/run.ts';
 import { type ControlPlane, createControlPlane } from '../server/core/index.ts';
 import { type ApiConfig, createApi, sandboxUrls } from '../server/http/index.ts';
 import { SqliteStore } from '../store/sqlite.ts';
+import type { Store } from '../store/store.ts';
 import type { Config } from './config/index.ts';
 import { builtConsole } from './console/build.ts';
 import { consoleFiles } from './console/files.ts';
@@ -65,7 +66,7 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const { dataDir } = config;
     let helperPid = (): number | undefined => undefined;
     const trap = <T extends object>(name: string, port: T) => crashable(name, port, crashAt, () => helperPid());
-    const store = trap('store', new SqliteStore({ path: join(dataDir, 'arc.db'), together: afterThisTurn }));
+    const store = trap('store', storeIn(dataDir));
     await undo.add('store', () => store.close());
     const supervised = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
     helperPid = () => supervised.pid;
@@ -135,6 +136,11 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     await undo.run().catch((cause) => logger.error({ error: cause }, 'not all could be undone after a failed start'));
     throw error;
   }
+}
+
+/** Its own thread waits for the disk, so that no commit holds up the event loop. */
+function storeIn(dataDir: string): Store {
+  return new SqliteStore({ path: join(dataDir, 'arc.db'), together: afterThisTurn, thread: true });
 }
 
 function localNode(

@@ -159,6 +159,8 @@ describe('the members of a pool', () => {
     plane.plan({ create: () => ({ delayMs: 0, outcome: 'hang' }) });
     await plane.create({ template: 'site' });
     await settled();
+    assert.equal((await warmIds(plane)).length, 1, 'nothing is started while the claimer comes with its first request');
+    await plane.clock.advance(100);
     assert.equal((await warmIds(plane)).length, 2, 'one waits, one is half-made');
     plane.plan(quick);
     await plane.restart();

@@ -3,7 +3,7 @@ import type { CreateRequest } from '../../src/contract/schemas/sandbox.ts';
 import { NO_FAULTS } from '../../src/engines/fake/plan.ts';
 import type { Caller, SandboxRecord } from '../../src/server/service.ts';
 import { settled } from '../../src/testing/fakes/manual-clock.ts';
-import { OWNERS, type World } from './world.ts';
+import { OWNERS, PLANTED, type World } from './world.ts';
 
 const DAY_MS = 86_400_000;
 /** Sandboxes that clients still remember. */
@@ -186,7 +186,7 @@ export class Actions {
   }
 
   #plant(): void {
-    this.#world.engine.plant({ id: `sb-orphan${'abcdefgh'[this.#world.rng.int(8)]}`, incarnation: 1 });
+    this.#world.engine.plant({ id: `${PLANTED}${'abcdefgh'[this.#world.rng.int(8)]}`, incarnation: 1 });
   }
 
   async #restartAll(how: () => Promise<void>): Promise<void> {

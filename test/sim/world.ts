@@ -13,6 +13,8 @@ import { MemoryRouter } from '../../src/testing/fakes/memory-router.ts';
 import { SeededRng } from '../../src/testing/fakes/seeded-rng.ts';
 import { type Life, lifeClock, severed } from './severed.ts';
 
+/** How the ids begin of what the engine holds and nobody asked for. */
+export const PLANTED = 'sb-orphan';
 export const STARTS_MAX = 3;
 
 export const TEMPLATES: readonly Template[] = [

@@ -102,7 +102,9 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const jobs = new Jobs();
   const hooks = new HookStore({ store, clock, rng, logger, send: deps.send ?? SENT_NOWHERE });
   const retention = new Retention(core, () => hooks.needed());
-  const expiry = new Expiry(core, (id) => parker.look(id));
+  // Before the engine has said what runs nobody can be parked: its address may be somebody else's by now.
+  const looked = Promise.withResolvers<void>();
+  const expiry = new Expiry(core, (id) => looked.promise.then(() => parker.look(id)));
   const ending = new Ending(core, { jobs, expiry, retention });
   const pools = new Pools(core, { jobs, images });
   const starter = new Starter(core, { jobs, expiry, ending, pools });
@@ -145,6 +147,7 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
       await activity.load();
       await reclaimer.restoreRoutes();
       first = reclaimer.begin();
+      first.then(looked.resolve, looked.resolve);
       watch.begin();
       saving.begin();
       await hooks.begin();

@@ -24,6 +24,27 @@ it('a key lets its holder in as its owner with its scopes, until it is revoked',
   await assert.rejects(keys.revoke(admin, key.id), { code: 'key_not_found' });
 });
 
+it('a key that was let in often is not let in again once it is revoked, not even by a look that began before', async () => {
+  const { keys, store } = subject();
+  const { key, secret } = await keys.create(admin, request);
+  for (let times = 0; times < 3; times++) await keys.authenticate(secret);
+  await keys.revoke(admin, key.id);
+  await assert.rejects(keys.authenticate(secret), { code: 'unauthorized' });
+  const second = await keys.create(admin, request);
+  const list = store.list.bind(store);
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  store.list = async (query) => {
+    const found = await list(query);
+    await held;
+    return found as never;
+  };
+  const slow = keys.authenticate(second.secret);
+  await keys.revoke(admin, second.key.id);
+  letGo();
+  await slow;
+  await assert.rejects(keys.authenticate(second.secret), { code: 'unauthorized' });
+});
+
 it('the secret is kept nowhere, nor told by an event', async () => {
   const { keys, store } = subject();
   const { secret } = await keys.create(admin, request);

@@ -21,6 +21,9 @@ export class KeyStore implements Keys {
   readonly #store: Store;
   readonly #clock: Clock;
   readonly #rng: Rng;
+  /** Callers by the hash of their secret, as the store has them: only this class writes keys. */
+  readonly #known = new Map<string, Caller>();
+  #changes = 0;
 
   constructor(deps: { store: Store; clock: Clock; rng: Rng }) {
     this.#store = deps.store;
@@ -29,9 +32,16 @@ export class KeyStore implements Keys {
   }
 
   async authenticate(secret: string): Promise<Caller> {
-    const record = SECRET.test(secret) ? await this.#byHash(hashOf(secret)) : undefined;
+    const hash = SECRET.test(secret) ? hashOf(secret) : undefined;
+    const known = hash === undefined ? undefined : this.#known.get(hash);
+    if (known) return known;
+    const changes = this.#changes;
+    const record = hash === undefined ? undefined : await this.#byHash(hash);
     if (!record) throw new ArcError('unauthorized', 'the API key is not known');
-    return { owner: record.owner, keyId: record.id, scopes: record.scopes };
+    const caller: Caller = { owner: record.owner, keyId: record.id, scopes: record.scopes };
+    // What was read while a key was being revoked may be that key.
+    if (this.#changes === changes) this.#known.set(record.hash, caller);
+    return caller;
   }
 
   async callerOf(keyId: string): Promise<Caller | undefined> {
@@ -69,11 +79,16 @@ export class KeyStore implements Keys {
     requireScope(caller, 'admin');
     const doc = await this.#store.get<KeyRecord>(KEY, id);
     if (!doc) throw new ArcError('key_not_found', `there is no key ${JSON.stringify(id.slice(0, 80))}`);
-    await this.#store.commit([
-      { op: 'delete', kind: KEY, id, ifRevision: doc.revision },
-      { op: 'event', value: this.#event(doc.value, 'revoked') },
-      this.#audit(caller, 'key.revoke', doc.value),
-    ]);
+    try {
+      await this.#store.commit([
+        { op: 'delete', kind: KEY, id, ifRevision: doc.revision },
+        { op: 'event', value: this.#event(doc.value, 'revoked') },
+        this.#audit(caller, 'key.revoke', doc.value),
+      ]);
+    } finally {
+      this.#changes += 1;
+      this.#known.delete(doc.value.hash);
+    }
   }
 
   /** The operator's key, whose secret is kept in a file: it is known again even after it was revoked. */

@@ -13,3 +13,5 @@ export const CLAIM_TRIES_MAX = 8;
 export const FIT_MS = 5_000;
 /** Warm ones taken away at once when a create finds no room. */
 export const YIELD_COUNT = 4;
+/** ms after a claim until what was taken is replaced. */
+export const REFILL_PAUSE_MS = 50;

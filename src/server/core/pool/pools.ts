@@ -9,7 +9,7 @@ import type { EventRecord, PoolStatus, TemplateRecord } from '../../service.ts';
 import type { Core } from '../context.ts';
 import type { Jobs } from '../jobs.ts';
 import { PAGE_ROWS } from '../options.ts';
-import { MEASURE_EVERY, MEASURE_FIRST, POOL_TICK_MS, YIELD_COUNT } from './options.ts';
+import { MEASURE_EVERY, MEASURE_FIRST, POOL_TICK_MS, REFILL_PAUSE_MS, YIELD_COUNT } from './options.ts';
 import { Pool } from './pool.ts';
 import { newWarm, startWarm } from './starts.ts';
 import { deleteWarm, WARM, type Warm, type WarmDoc } from './warm.ts';
@@ -37,7 +37,9 @@ export class Pools {
   #started = 0;
   #open = false;
   #kicked = false;
+  #refilling = false;
   #cancelTick: () => void = () => {};
+  #cancelRefill: () => void = () => {};
 
   constructor(core: Core, parts: { jobs: Jobs; images: Images }) {
     this.#core = core;
@@ -61,14 +63,14 @@ export class Pools {
       return await create();
     } finally {
       this.#creates -= 1;
-      this.kick();
+      this.#refillSoon();
     }
   }
 
   /** It is a sandbox of somebody now. */
   forget(warm: Warm): void {
     this.#warm.delete(warm.id);
-    this.kick();
+    this.#refillSoon();
   }
 
   /** Takes it away in the background, whatever it is doing; it must not be among the ready ones any more. */
@@ -152,6 +154,7 @@ export class Pools {
 
   close(): void {
     this.#cancelTick();
+    this.#cancelRefill();
   }
 
   async ended(): Promise<void> {
@@ -201,6 +204,16 @@ export class Pools {
     queueMicrotask(() => {
       this.#kicked = false;
       this.#fill();
+    });
+  }
+
+  /** Who has just got one asks it something next: a start that takes its place does not run into that first request. */
+  #refillSoon(): void {
+    if (!this.#open || this.#refilling || this.#pools.size === 0) return;
+    this.#refilling = true;
+    this.#cancelRefill = this.#core.clock.after(REFILL_PAUSE_MS, () => {
+      this.#refilling = false;
+      this.kick();
     });
   }
 
