@@ -13,6 +13,7 @@ export function planeOptions(config: Config): Partial<ControlPlaneOptions> {
     sandboxesMax: config.maxSandboxes,
     warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
     keepAuditMax: config.auditKeep,
+    loosening: config.loosenedTemplates,
     quota: quotaOf(config),
   };
 }

@@ -29,6 +29,14 @@ describe('a create', () => {
     ]);
   });
 
+  it('of a template that asks for capabilities is refused where the operator does not name it', async () => {
+    const strict = await Plane.started({ loosening: ['other'] });
+    await assert.rejects(strict.create({ template: 'loose' }), failsWith('forbidden'));
+    assert.equal((await strict.create({ template: 'web' })).state, 'running');
+    const named = await Plane.started({ loosening: ['loose'] });
+    assert.equal((await named.create({ template: 'loose' })).state, 'running');
+  });
+
   it('waits until the sandbox is ready, asking often at first', async () => {
     const plane = await Plane.started();
     let asked = 0;

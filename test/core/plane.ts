@@ -32,6 +32,7 @@ const TEMPLATES: readonly Template[] = [
   builtin('web', { ports: [8080], ready: { timeout: '5s' }, labels: { kind: 'web' } }),
   builtin('job'),
   builtin('missing'),
+  builtin('loose', { capabilities: ['SETUID'] }),
   builtin('brief', { ttl: '10m' }),
   builtin('lab', { ports: [80], afterReboot: 'fail' }),
   builtin('nap', { ports: [80], idle: { soft: '10m', hard: '15m', then: 'frozen', stop: '1h' } }),

@@ -1,5 +1,5 @@
 import type { Config, Setting } from './settings.ts';
-import { integer, size, switchable } from './values.ts';
+import { integer, size, switchable, templateNames } from './values.ts';
 
 /** What owners may have and how often anybody may ask, in the form of `settings.ts`. */
 
@@ -13,6 +13,8 @@ export interface OwnerConfig {
   readonly ratePerOwner: number;
   readonly ratePerAddress: number;
   readonly auditKeep: number;
+  /** Templates that may ask for capabilities: names, or beginnings with `*`. */
+  readonly loosenedTemplates: readonly string[];
 }
 
 const setting = <Key extends keyof OwnerConfig>(row: Setting<Key>): Setting<Key> => row;
@@ -109,5 +111,16 @@ export const OWNER_SETTINGS = {
     fallback: () => 200_000,
     shown: '`200000`',
     doc: 'Entries of the audit log that are kept; the oldest go first.',
+  }),
+  loosenedTemplates: setting({
+    key: 'loosenedTemplates',
+    flag: '--loosened-templates',
+    variable: 'ARC_LOOSENED_TEMPLATES',
+    fileKey: 'templates.loosened',
+    placeholder: 'NAME,…',
+    read: templateNames,
+    fallback: () => ['*'],
+    shown: '*',
+    doc: 'Templates that may ask for `capabilities`, by name or by its beginning and `*`. `none`: no template may.',
   }),
 } as const satisfies { readonly [Key in keyof OwnerConfig]: Setting<Key & keyof Config> };

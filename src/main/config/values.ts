@@ -107,6 +107,14 @@ export const hostName: Reader<string> = (written) => {
   return HOST_NAME.test(read.value) ? read : bad('must be a host name in lower case, such as sandbox.example.org');
 };
 
+const TEMPLATE_NAMES = /^([a-z0-9][a-z0-9-]{0,62}\*?|\*)$/;
+
+const templateName: Reader<string> = (written) => {
+  const read = text(written);
+  if (!read.ok) return read;
+  return TEMPLATE_NAMES.test(read.value) ? read : bad('must be the name of a template, its beginning and `*`, or `*`');
+};
+
 /** An address of the web, by TLS, without name and password. */
 export const secureUrl: Reader<string> = (written) => {
   const read = text(written);
@@ -146,6 +154,10 @@ export function listOf<T>(reader: Reader<T>): Reader<readonly T[]> {
     return good(Object.freeze(values));
   };
 }
+
+/** Which templates: names, beginnings and `*`, or the word `none`. */
+export const templateNames: Reader<readonly string[]> = (written, base) =>
+  written === 'none' ? good([]) : listOf(templateName)(written, base);
 
 /** A range of IPv4 addresses. */
 export interface Range {

@@ -1,3 +1,4 @@
+import { ALL_TEMPLATES, type LooseningPolicy } from '../../domain/loosening.ts';
 import type { PressureLimits } from '../../domain/pressure.ts';
 import type { Quota } from '../../domain/quota.ts';
 
@@ -42,6 +43,8 @@ export interface ControlPlaneOptions {
   readonly pressure: PressureLimits;
   /** What each owner may have where nothing else was set for it. */
   readonly quota: Quota;
+  /** Templates that may ask for what loosens the box. */
+  readonly loosening: LooseningPolicy;
 }
 
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {
@@ -58,6 +61,7 @@ export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   keepRemovedMax: 10_000,
   keepEventsMax: 100_000,
   keepAuditMax: 200_000,
+  loosening: ALL_TEMPLATES,
   closeMs: 5_000,
   silentMs: 300_000,
   saveActivityMs: 30_000,

@@ -5,6 +5,7 @@ import type { State } from '../../contract/states.ts';
 import type { LevelSeen } from '../../domain/choose-level.ts';
 import { expiryForPeople } from '../../domain/deadline.ts';
 import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
+import { checkLoosening } from '../../domain/loosening.ts';
 import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
 import type { Engine, NodeReport } from '../../engines/engine.ts';
 import type { Write } from '../../store/store.ts';
@@ -135,6 +136,7 @@ export class SandboxService implements Sandboxes {
   }
 
   #wanted(caller: Caller, template: TemplateRecord, request: CreateRequest, seen: readonly LevelSeen[]) {
+    checkLoosening(this.#core.options.loosening, template.resolved);
     const spec = resolveRequest(template.resolved, request, seen, caller.owner);
     if (spec.idle?.then === 'frozen' && !this.engine.capabilities.park) {
       throw new ArcError('invalid_request', `idle.then: the engine ${this.engine.name} can not freeze sandboxes`);

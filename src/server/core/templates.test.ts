@@ -57,6 +57,21 @@ describe('templates', () => {
     await assert.rejects(templates.get(reader, 'nope'), { code: 'template_not_found' });
   });
 
+  it('ask for what loosens the box only where the operator lets them', async () => {
+    const { store, images } = subject();
+    const deps = { store, images, clock: new ManualClock(), pools, loosening: ['ctf-*'] };
+    const templates = new TemplateStore(deps, [shell]);
+    const loose = { ...shell, capabilities: ['SETUID'] } as const;
+    await assert.rejects(
+      templates.add(admin, { template: { ...loose, name: 'mine', capabilities: ['SETUID'] }, signal }),
+      {
+        code: 'forbidden',
+      },
+    );
+    await templates.add(admin, { template: { ...loose, name: 'ctf-web', capabilities: ['SETUID'] }, signal });
+    await templates.add(admin, { template: { ...shell, name: 'mine' }, signal });
+  });
+
   it('have names of their own', async () => {
     const { templates } = subject();
     await assert.rejects(templates.add(admin, { template: shell, signal }), { code: 'template_exists' });

@@ -1,6 +1,7 @@
 import { ArcError } from '../../contract/errors.ts';
 import type { Template } from '../../contract/schemas/template.ts';
 import type { RootRef } from '../../contract/spec.ts';
+import { ALL_TEMPLATES, checkLoosening, type LooseningPolicy, mayLoosen } from '../../domain/loosening.ts';
 import { resolveTemplate } from '../../domain/resolve.ts';
 import type { AddedRoot, Images } from '../../host/images.ts';
 import type { Clock } from '../../kit/clock.ts';
@@ -32,6 +33,7 @@ export class TemplateStore implements Templates {
   readonly #images: Images;
   readonly #clock: Clock;
   readonly #pools: TemplatePools;
+  readonly #loosening: LooseningPolicy;
   readonly #builtins: ReadonlyMap<string, TemplateRecord>;
   /** Shared by adds, which hold layers that no template names yet; a prune is alone. */
   readonly #adding = new SharedGate();
@@ -39,13 +41,14 @@ export class TemplateStore implements Templates {
   readonly #uses = new SharedGate();
 
   constructor(
-    deps: { store: Store; images: Images; clock: Clock; pools: TemplatePools },
+    deps: { store: Store; images: Images; clock: Clock; pools: TemplatePools; loosening?: LooseningPolicy },
     builtins: readonly Template[],
   ) {
     this.#store = deps.store;
     this.#pools = deps.pools;
     this.#images = deps.images;
     this.#clock = deps.clock;
+    this.#loosening = deps.loosening ?? ALL_TEMPLATES;
     const createdAt = deps.clock.now();
     this.#builtins = new Map(
       builtins.map((template) => [
@@ -64,7 +67,11 @@ export class TemplateStore implements Templates {
 
   /** Begins the pools of all templates. */
   async begin(): Promise<void> {
-    for (const record of [...this.#builtins.values(), ...(await this.#stored())]) await this.#pools.added(record);
+    for (const record of [...this.#builtins.values(), ...(await this.#stored())]) {
+      const { capabilities, template } = record.resolved;
+      // One that the policy names no more is refused to every create, so nothing of it is kept warm.
+      if (capabilities.length === 0 || mayLoosen(this.#loosening, template)) await this.#pools.added(record);
+    }
   }
 
   pools(): readonly PoolStatus[] {
@@ -118,7 +125,10 @@ export class TemplateStore implements Templates {
       throw new ArcError('invalid_request', `there are ${TEMPLATES_MAX} templates already; remove some first`);
     }
     // Faults of the document are told before anything is fetched.
-    resolveTemplate(template, { kind: 'layers', digests: [] }, { ports: template.ports ?? [80] });
+    checkLoosening(
+      this.#loosening,
+      resolveTemplate(template, { kind: 'layers', digests: [] }, { ports: template.ports ?? [80] }),
+    );
   }
 
   async #takeIn(request: AddTemplate): Promise<AddedRoot> {
