@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { REFUSED_V4 } from '../../src/domain/network/refused.ts';
 import { groupPaths, hierarchiesHere } from '../../src/host/cgroups/hierarchies.ts';
 import { cgroupRoot } from '../../src/host/cgroups/root.ts';
 import { instanceTag } from '../../src/host/network/plan.ts';
-import { REFUSED_V4 } from '../../src/host/network/refused.ts';
 import type { LaunchedArc } from '../../test/e2e/lib/launch.ts';
 
 const LOOKED_AT = 20;

@@ -60,6 +60,7 @@ async function node(t: TestContext, changes: Partial<AgentDeps> = {}) {
     const agent = new Agent({
       ...{ node: 'n', runtimes: [runtime], helper, images: { resolve: async () => [] }, slots, sandboxesDir: dir },
       checkRules: async () => {},
+      released: async () => {},
       explain: async () => undefined,
       ...{ clock, rng: new SeededRng(1), log: silentLogger },
       ...changes,

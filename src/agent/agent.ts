@@ -26,6 +26,8 @@ export interface AgentDeps {
   readonly sandboxesDir: string;
   /** What a runtime is just trying out on this machine: nobody's sandbox, and gone when the try is over. */
   readonly isTrial?: (id: string) => boolean;
+  /** Its slot is given back: what the firewall let it do ends. */
+  readonly released: (id: string, slot: number) => Promise<void>;
   /** Looks at the firewall and mends it. */
   readonly checkRules: () => Promise<unknown>;
   /** What a program that ended badly said of the reason, where a person can do something about it. */
@@ -319,6 +321,13 @@ export class Agent {
     this.#held.delete(holding.id);
     this.#specs.delete(holding.id);
     this.#frozen.delete(holding.id);
+    // In order with all else that is asked of the firewall, so before the next owner of the slot is admitted.
+    this.#deps.released(holding.id, holding.slot).catch((error: unknown) => {
+      this.#deps.log.error(
+        { err: error, sandbox: holding.id },
+        'what a sandbox was let do could not be taken back yet',
+      );
+    });
     this.#deps.slots.give(holding.slot);
   }
 

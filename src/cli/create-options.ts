@@ -3,6 +3,7 @@ import { LEVELS } from '../contract/states.ts';
 import { number, pairs, whole } from './args.ts';
 import { type Args, type OptionSpecs, UsageError } from './command.ts';
 import type { CliEnv } from './env.ts';
+import { networkOf } from './network-text.ts';
 
 /** What `create` and `run` can say about a new sandbox. */
 export const CREATE_OPTIONS: OptionSpecs = {
@@ -24,7 +25,8 @@ export const CREATE_OPTIONS: OptionSpecs = {
   cpus: { type: 'string', value: 'NUMBER', about: 'processors, such as 0.5' },
   pids: { type: 'string', value: 'NUMBER', about: 'most processes at once' },
   disk: { type: 'string', value: 'SIZE', about: 'most bytes it may write, such as 256MiB' },
-  network: { type: 'string', value: 'NETWORK', about: 'none or public', choices: ['none', 'public'] },
+  network: { type: 'string', value: 'NETWORK', about: 'none, public, or names and networks with commas between' },
+  'network-ports': { type: 'string', value: 'PORT,…', about: 'with a list as --network: only these ports' },
   ttl: { type: 'string', value: 'DURATION', about: 'time to live, such as 30m' },
   idle: {
     type: 'string',
@@ -43,10 +45,12 @@ export function createRequest(template: string, args: Args, env: Pick<CliEnv, 'e
   if (cpus !== undefined) request.cpus = cpus;
   const pids = whole(args.text('pids'), '--pids');
   if (pids !== undefined) request.pids = pids;
-  for (const name of ['memory', 'disk', 'ttl', 'isolation', 'network'] as const) {
+  for (const name of ['memory', 'disk', 'ttl', 'isolation'] as const) {
     const value = args.text(name);
     if (value !== undefined) Object.assign(request, { [name]: value });
   }
+  const network = args.text('network');
+  if (network !== undefined) request.network = networkOf(network, args.text('network-ports'));
   const idle = args.text('idle');
   if (idle !== undefined) request.idle = idleOf(idle);
   const variables = environmentOf(args, env);

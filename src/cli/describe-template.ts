@@ -1,5 +1,6 @@
 import type { TemplateView } from '../contract/schemas/admin.ts';
 import type { Template } from '../contract/schemas/template.ts';
+import { networkText } from './network-text.ts';
 import { textFields } from './text-table.ts';
 
 export function rootText({ root }: Template): string {
@@ -25,7 +26,7 @@ export function describeTemplate({ name, template, effective, builtin, createdAt
     ['env', Object.keys(template.env ?? {}).join(', ') || undefined],
     ['limits', `memory ${effective.memory}, cpus ${effective.cpus}, pids ${effective.pids}, disk ${effective.disk}`],
     ['isolation', `${effective.isolation} or stronger`],
-    ['network', effective.network],
+    ['network', networkText(effective.network)],
     ['capabilities', template.capabilities?.join(', ')],
     ['ttl', effective.ttl ?? 'none'],
     ['pool', pool && poolText(pool)],

@@ -1,6 +1,7 @@
 import type { Sandbox } from '../contract/schemas/sandbox.ts';
 import { ago, labelsText, until } from './amounts.ts';
 import { clean } from './clean.ts';
+import { networkText } from './network-text.ts';
 import { textFields, textTable } from './text-table.ts';
 
 /** One sandbox for people: what it is, when and why it will stop, and how it came here. */
@@ -18,7 +19,7 @@ export function describe(one: Sandbox, now: number): string {
     ['stops', stopsText(one, now)],
     ['time to live', one.stops?.why === 'ttl' ? undefined : one.expiresAt && `until ${one.expiresAt}`],
     ['exit', one.exit && exitText(one.exit)],
-    ['limits', `memory ${one.memory}, cpus ${one.cpus}, disk ${one.disk}, network ${one.network}`],
+    ['limits', `memory ${one.memory}, cpus ${one.cpus}, disk ${one.disk}, network ${networkText(one.network)}`],
     ['labels', labelsText(one.labels) || undefined],
     ['owner', one.owner],
     ['node', one.node || undefined],

@@ -18,6 +18,7 @@ export const COMMANDS: Table = {
   restart: { summary: 'start the command of a sandbox again', load: () => import('./commands/restart.ts') },
   reset: { summary: 'make a sandbox fresh; same id and address', load: () => import('./commands/reset.ts') },
   extend: { summary: 'give a sandbox more time', load: () => import('./commands/extend.ts') },
+  network: { summary: 'what a sandbox may connect to', load: () => import('./commands/network.ts') },
   access: {
     summary: 'a token and address for a sandbox that asks for one',
     load: () => import('./commands/access.ts'),

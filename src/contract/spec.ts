@@ -23,7 +23,11 @@ export interface ResolvedSpec {
   readonly limits: Limits;
   readonly isolation: Level;
   readonly capabilities: readonly string[];
-  readonly network: 'none' | 'public';
+  readonly network: NetworkPolicy;
+  /** What its template gives, where the create asked for less: it may be opened again as far as that. */
+  readonly networkMost?: NetworkPolicy;
+  /** Absent: the defaults of `domain/network/flow.ts`. */
+  readonly flow?: FlowLimits;
   readonly ttlMs: number | null;
   readonly afterReboot: 'recreate' | 'fail';
   readonly logBytes: number;
@@ -51,6 +55,24 @@ export interface SecretUse {
 export interface FlagSpec extends SecretUse {
   /** With one `%s` in it. */
   readonly format: string;
+}
+
+/** Where it may connect to. What is refused to all sandboxes stays so under each. */
+export type NetworkPolicy = 'none' | 'public' | NetworkList;
+
+export interface NetworkList {
+  /** Networks such as `192.0.2.0/24`, names, and `*.` with a name for all names beneath it. */
+  readonly allow: readonly string[];
+  /** Ports of TCP and UDP, such as `443` or `8000-8999`; absent: all of them, and ping. */
+  readonly ports?: readonly string[];
+}
+
+/** What a sandbox may send out, absent where its template says nothing. */
+export interface FlowLimits {
+  /** Bytes a second to beyond the machine. */
+  readonly bandwidthBytes?: number;
+  /** Open at once to beyond the machine. */
+  readonly connections?: number;
 }
 
 export interface PoolSpec {

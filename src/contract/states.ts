@@ -14,6 +14,7 @@ export const REASONS = [
   'not-ready', // its readiness check did not pass within its time limit
   'ttl', // its time to live ran out
   'extend', // a person asked for more time
+  'network', // a person changed what it may connect to; its state stays
   'soft-limit', // idle for its soft limit
   'hard-limit', // idle for its hard limit
   'wake', // a request woke it

@@ -4,6 +4,10 @@ import type { Idle, ImageDefaults, Pool, Template } from '../contract/schemas/te
 import type { IdleSpec, Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef, TtlPolicy } from '../contract/spec.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
 import { chooseLevel, type LevelSeen, levelsOfRoot } from './choose-level.ts';
+import { describePolicy, isList, within } from './network/allow-list.ts';
+import { type Cidr, parseCidr } from './network/cidr.ts';
+import { FLOW_BOUNDS } from './network/flow.ts';
+import { resolveNetwork } from './network/resolve-network.ts';
 import { OPERATOR } from './quota.ts';
 
 const MIB = 1024 ** 2;
@@ -77,13 +81,17 @@ class Faults {
   }
 }
 
-/** A template with what its root says about itself: what a create starts from. Its command may still be missing. */
-/** @param owner whose secrets its names mean */
+/**
+ * A template with what its root says about itself: what a create starts from. Its command may still be missing.
+ * @param owner whose secrets its names mean
+ * @param open ranges that the operator lets allow-lists name, though they are refused otherwise
+ */
 export function resolveTemplate(
   template: Template,
   root: RootRef,
   image: ImageDefaults = {},
   owner: string = OPERATOR,
+  open: readonly Cidr[] = [],
 ): ResolvedSpec {
   const faults = new Faults();
   const ports = template.ports ?? image.ports ?? [];
@@ -104,7 +112,8 @@ export function resolveTemplate(
     limits: resolveLimits(template, faults),
     isolation: template.isolation ?? DEFAULTS.isolation,
     capabilities: template.capabilities ?? [],
-    network: template.network ?? DEFAULTS.network,
+    network: resolveNetwork(template.network ?? DEFAULTS.network, open, (text) => faults.add(text)),
+    ...resolveFlow(template, faults),
     ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
     afterReboot: template.afterReboot ?? 'recreate',
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
@@ -140,6 +149,19 @@ function resolveSecrets(
 }
 
 const DEFAULT_FLAG = 'flag{%s}';
+
+function resolveFlow(template: Template, faults: Faults): Pick<ResolvedSpec, 'flow'> {
+  const { bandwidth, connections } = template;
+  if (bandwidth === undefined && connections === undefined) return {};
+  const bandwidthBytes =
+    bandwidth === undefined ? undefined : faults.size('bandwidth', bandwidth, 0, FLOW_BOUNDS.bandwidthBytes);
+  return {
+    flow: {
+      ...(bandwidthBytes === undefined ? {} : { bandwidthBytes }),
+      ...(connections === undefined ? {} : { connections }),
+    },
+  };
+}
 
 function resolvePool(pool: Pool, faults: Faults): PoolSpec {
   const { min, max = min, env = 'command' } = pool;
@@ -239,9 +261,6 @@ export function resolveRequest(
   if ([...command, ...Object.values(env)].some((text) => text.includes('\0'))) {
     faults.add('command and env: a NUL character can not be passed to a program');
   }
-  if (request.network === 'public' && base.network === 'none') {
-    faults.add(`network: template ${base.template} allows no outbound traffic; a create can not ask for more`);
-  }
   const { limits } = base;
   const { idle: usual, ...rest } = base;
   const idle =
@@ -259,7 +278,7 @@ export function resolveRequest(
       diskBytes: faults.size('disk', request.disk, limits.diskBytes, BOUNDS.diskBytes),
     },
     isolation: chooseLevel(base, request.isolation, seen),
-    network: request.network ?? base.network,
+    ...narrowed(base, request, faults),
     ...(request.access === undefined ? {} : { access: request.access }),
     ...withSecrets(base, resolveSecrets(request.secrets ? { secrets: request.secrets } : {}, owner, faults)),
     ttlMs: resolveTtl(base, request, faults),
@@ -272,6 +291,24 @@ export function resolveRequest(
     });
   }
   return spec;
+}
+
+/** A create asks for at most the network of its template. */
+function narrowed(
+  base: ResolvedSpec,
+  request: CreateRequest,
+  faults: Faults,
+): Pick<ResolvedSpec, 'network' | 'networkMost'> {
+  if (request.network === undefined) return { network: base.network };
+  // What the template's own entries may name was checked with the template; only these can be within them.
+  const given = isList(base.network) ? base.network.allow.flatMap((text) => parseCidr(text) ?? []) : [];
+  const network = resolveNetwork(request.network, given, (text) => faults.add(text));
+  if (!within(base.network, network)) {
+    const most = describePolicy(base.network);
+    faults.add(`network: template ${base.template} allows ${most}; a create can not ask for more`);
+  }
+  const same = describePolicy(network) === describePolicy(base.network);
+  return same ? { network: base.network } : { network, networkMost: base.network };
 }
 
 /** Later ones win over the template's. */

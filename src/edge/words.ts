@@ -13,6 +13,7 @@ const BECAUSE: Readonly<Record<Reason, string>> = {
   'not-ready': 'because it was not ready in time',
   ttl: 'because its time was up',
   extend: 'because somebody gave it more time',
+  network: 'when somebody changed its network',
   'soft-limit': 'because nobody used it for a while',
   'hard-limit': 'because nobody used it for a long while',
   wake: 'because somebody came back to it',

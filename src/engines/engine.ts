@@ -132,6 +132,7 @@ export interface Engine {
   thaw?(target: Target): Promise<void>;
   readonly limits?: EngineLimits;
   readonly verify?: EngineVerify;
+  readonly network?: EngineNetwork;
   memoryPressure?(): Promise<MemoryPressure>;
   /** Of the disk that sandboxes write to; the fullest node counts. */
   diskSpace?(): Promise<{ readonly totalBytes: number; readonly availableBytes: number }>;
@@ -264,6 +265,36 @@ export interface EngineLimits {
    * can't; after a throw some may have been changed.
    */
   set(target: Target, limits: Limits): Promise<void>;
+}
+
+export interface NetworkUse {
+  /** Connections to beyond the machine, since it got the policy that it has. */
+  readonly opened: number;
+  /** What it sent in vain lately: each place and port once, newest first. `since` is ms since the epoch. */
+  readonly refused: readonly {
+    readonly address: string;
+    readonly protocol: string;
+    readonly port?: number;
+    readonly packets: number;
+    readonly since: number;
+  }[];
+  /** Names that it asked for in vain lately, newest first. */
+  readonly names: readonly {
+    readonly name: string;
+    readonly why: 'not-allowed' | 'refused-address';
+    readonly address?: string;
+    readonly count: number;
+    readonly lastAt: number;
+  }[];
+}
+
+export interface EngineNetwork {
+  /**
+   * What one that runs may connect to from now on. Connections that the new policy does not allow end. Does nothing where it
+   * is so already.
+   */
+  set(target: Target, spec: Pick<ResolvedSpec, 'network' | 'flow'>): Promise<void>;
+  use(target: Target): Promise<NetworkUse>;
 }
 
 export interface EngineStats {

@@ -11,6 +11,7 @@ export function planeOptions(config: Config): Partial<ControlPlaneOptions> {
   return {
     startsMax: config.startsAtOnce,
     sandboxesMax: config.maxSandboxes,
+    networkOpen: config.networkOpen,
     warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
     keepAuditMax: config.auditKeep,
     loosening: config.loosenedTemplates,

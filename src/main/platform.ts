@@ -155,6 +155,8 @@ function localNode(
     ...{ dataDir, helper, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
     node: hostname(),
     networkRange: config.networkRange.text,
+    networkOpen: config.networkOpen,
+    networkDns: config.networkDns.map(({ host, port }) => ({ host, port })),
     uidRegistry: HOST_REGISTRY,
     served: dataDirIsLocked,
     programs: programs(),
@@ -228,7 +230,7 @@ function programs(): Programs {
     if (path === undefined) throw new ArcError('host_unfit', `${name} is not on this machine`);
     return path;
   };
-  const optional = (name: 'crun' | 'runc' | 'runsc' | 'bwrap') => {
+  const optional = (name: 'crun' | 'runc' | 'runsc' | 'bwrap' | 'ip') => {
     const path = find(name);
     return path === undefined ? {} : { [name]: path };
   };
@@ -238,6 +240,7 @@ function programs(): Programs {
     ...optional('runc'),
     ...optional('runsc'),
     ...optional('bwrap'),
+    ...optional('ip'),
     jailKit: buildJailKit,
     ...machinePrograms(find),
   };

@@ -11,6 +11,7 @@ export type { AuditEntry } from '../contract/schemas/audit.ts';
 export type { ExecResult, FileEntry, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
 export type { FiringView, HookRequest, HookTestResult, HookView } from '../contract/schemas/hook.ts';
 export type { LinkGrantView, LinkRequest, LinkScope, LinkView, SessionView } from '../contract/schemas/link.ts';
+export type { NetworkView } from '../contract/schemas/network.ts';
 export type { QuotaRequest, QuotaView } from '../contract/schemas/quota.ts';
 export type { CreateRequest, Event, Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
 export type { Template } from '../contract/schemas/template.ts';

@@ -2,7 +2,9 @@ import type { AccessToken, AccessTokenRequest } from '../contract/schemas/access
 import type { ExecInfoView } from '../contract/schemas/admin.ts';
 import type { ExecRequest, ExecResult, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
 import type { LinkRequest, LinkView } from '../contract/schemas/link.ts';
+import type { NetworkView } from '../contract/schemas/network.ts';
 import type { Sandbox as SandboxView } from '../contract/schemas/sandbox.ts';
+import type { Network } from '../contract/schemas/template.ts';
 import type { JoinRequest, TerminalRequest } from '../contract/stream.ts';
 import { type Context, openSession } from './context.ts';
 import { Files } from './files.ts';
@@ -144,6 +146,17 @@ export class Sandbox implements AsyncDisposable {
   /** Log entries in order. A lost connection is made again by itself, and nothing is given twice. */
   logs(options: LogOptions = {}): AsyncIterable<LogEntry> {
     return followLogs(this.#context, this.id, options);
+  }
+
+  /** What it may connect to, and what it was refused lately. */
+  network(): Promise<NetworkView> {
+    return this.#context.http.json<NetworkView>('GET', `${this.#path}/network`);
+  }
+
+  /** Changes what it may connect to, while it runs; connections that are not allowed any more end. */
+  async setNetwork(network: Network): Promise<SandboxView> {
+    this.#info = await this.#context.http.json<SandboxView>('PATCH', `${this.#path}/network`, { json: { network } });
+    return this.#info;
   }
 
   stats(): Promise<Stats> {

@@ -1,6 +1,6 @@
 import type { LinkScope } from '../contract/schemas/link.ts';
 import type { AlertView, CreateRequest, Event } from '../contract/schemas/sandbox.ts';
-import type { Template } from '../contract/schemas/template.ts';
+import type { Network, Template } from '../contract/schemas/template.ts';
 import type { Exit, ResolvedSpec } from '../contract/spec.ts';
 import type { Reason, State } from '../contract/states.ts';
 import type { OwnQuota, Quota } from '../domain/quota.ts';
@@ -156,6 +156,8 @@ export interface Sandboxes {
   reset(caller: Caller, id: string, options: CreateOptions): Promise<SandboxRecord>;
   /** New expiry: now + `ms`, or the old one where that is later. */
   extend(caller: Caller, id: string, ms: number): Promise<SandboxRecord>;
+  /** Changes what it may connect to, up to what its template allows; with the scope templates:write beyond that. */
+  setNetwork(caller: Caller, id: string, network: Network): Promise<SandboxRecord>;
   /** For exec, files, logs, stats: the record, checked for owner and for being `running` unless `anyState`. */
   target(caller: Caller, id: string, options?: { readonly anyState?: boolean }): Promise<SandboxRecord>;
   /** As `target`, for what uses it: one that is parked is woken first, and it counts as used. */

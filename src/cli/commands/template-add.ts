@@ -6,6 +6,7 @@ import { number, pairs, whole } from '../args.ts';
 import { type Args, type Call, type Command, UsageError } from '../command.ts';
 import { describeTemplate } from '../describe-template.ts';
 import type { CliEnv } from '../env.ts';
+import { networkOf } from '../network-text.ts';
 import { ProgressView } from '../progress.ts';
 
 export const command: Command = {
@@ -44,7 +45,10 @@ file. A password is read from the input, never from the command line.`,
     pids: { type: 'string', value: 'NUMBER', about: 'most processes at once' },
     disk: { type: 'string', value: 'SIZE', about: 'most bytes it may write' },
     isolation: { type: 'string', value: 'LEVEL', about: 'the least level', choices: LEVELS },
-    network: { type: 'string', value: 'NETWORK', about: 'none or public', choices: ['none', 'public'] },
+    network: { type: 'string', value: 'NETWORK', about: 'none, public, or names and networks with commas between' },
+    'network-ports': { type: 'string', value: 'PORT,…', about: 'with a list as --network: only these ports' },
+    bandwidth: { type: 'string', value: 'SIZE', about: 'most bytes a second to beyond the machine' },
+    connections: { type: 'string', value: 'NUMBER', about: 'most open connections to beyond the machine' },
     ttl: { type: 'string', value: 'DURATION', about: 'time to live' },
     pool: { type: 'string', value: 'MIN[-MAX]', about: 'sandboxes kept ready, such as 5 or 5-20' },
     'late-env': {
@@ -153,15 +157,22 @@ function fromOptions(args: Args, env: CliEnv): Record<string, unknown> {
     env: filled(variables),
     labels: filled(labels),
     pool: poolOf(args),
+    network: networkFrom(args),
+    connections: whole(args.text('connections'), '--connections'),
     cpus: number(args.text('cpus'), '--cpus'),
     pids: whole(args.text('pids'), '--pids'),
     ...Object.fromEntries(
-      ['user', 'cwd', 'memory', 'disk', 'isolation', 'network', 'ttl', 'description'].map((name) => [
+      ['user', 'cwd', 'memory', 'disk', 'isolation', 'bandwidth', 'ttl', 'description'].map((name) => [
         name,
         args.text(name),
       ]),
     ),
   });
+}
+
+function networkFrom(args: Args): unknown {
+  const text = args.text('network');
+  return text === undefined ? undefined : networkOf(text, args.text('network-ports'));
 }
 
 function poolOf(args: Args): Record<string, unknown> | undefined {

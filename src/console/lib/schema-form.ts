@@ -50,7 +50,7 @@ const HINTS: Readonly<Record<FieldKind, string>> = {
   switch: '',
   words: 'One word a line',
   pairs: 'One KEY=value a line',
-  document: 'JSON',
+  document: 'JSON, or a word',
 };
 
 export function fieldsOf(schema: Schema, refs: Readonly<Record<string, Schema>> = {}): readonly Field[] {
@@ -155,6 +155,7 @@ function readDocument(text: string): Read {
   try {
     return { value: JSON.parse(text) };
   } catch {
-    return { fault: 'is not JSON' };
+    // Where a word will do, such as `none`, nobody should have to put quotes around it.
+    return /^[a-z-]+$/.test(text) ? { value: text } : { fault: 'is not JSON' };
   }
 }

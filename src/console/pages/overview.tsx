@@ -7,6 +7,7 @@ import { LEVEL_TEXTS } from '../lib/levels.ts';
 import { Icon } from '../parts/icons.tsx';
 import { Labels, StateBadge, TimeLeft } from '../parts/small.tsx';
 import { attempt } from '../parts/toast.tsx';
+import { Outbound } from './outbound.tsx';
 import { Usage } from './usage.tsx';
 
 /** How it is, why, until when, where it is reached, and what it uses. */
@@ -21,6 +22,7 @@ export function Overview({ sandbox, view }: { readonly sandbox: Sandbox; readonl
       <div class="grid">
         <Limits sandbox={sandbox} view={view} />
         <Reach view={view} />
+        <Outbound sandbox={sandbox} view={view} />
         <Isolation view={view} />
       </div>
       {up && <Usage sandbox={sandbox} cpus={view.cpus} incarnation={view.incarnation} />}
@@ -108,12 +110,6 @@ function Reach({ view }: { readonly view: SandboxView }): JSX.Element {
           </li>
         ))}
       </ul>
-      <h3 style={{ marginTop: '16px' }}>Outbound</h3>
-      <p class="muted small">
-        {view.network === 'none'
-          ? 'Nothing gets out of its network; it is only reached through the edge.'
-          : 'It reaches the public internet, and never metadata services, private networks, this host or other sandboxes.'}
-      </p>
     </section>
   );
 }

@@ -69,7 +69,8 @@ function Template({ view, used }: { readonly view: TemplateView; readonly used: 
         </dd>
         <dt>Level</dt>
         <dd>
-          {effective.isolation}, network {effective.network}
+          {effective.isolation}, network{' '}
+          {typeof effective.network === 'string' ? effective.network : effective.network.allow.join(', ')}
         </dd>
         {view.pool && (
           <>

@@ -93,7 +93,31 @@ export const Idle = Type.Object(
 );
 export type Idle = Static<typeof Idle>;
 
-export const Network = Type.Union([Type.Literal('none'), Type.Literal('public')]);
+/** Where it may connect to, and nothing else: metadata services, private networks and the host stay refused. */
+export const NetworkList = Type.Object(
+  {
+    /**
+     * Networks (`192.0.2.0/24`), addresses, names (`pypi.org`), and `*.example.org` for all names beneath one. With names in it,
+     * lookups are answered by Arc's own resolver for these names only, and every other resolver is refused.
+     */
+    allow: Type.Array(Type.String({ pattern: '^[A-Za-z0-9*_][A-Za-z0-9*_.:/-]{0,254}$' }), {
+      minItems: 1,
+      maxItems: 64,
+      uniqueItems: true,
+    }),
+    /** Of TCP and UDP; default: all, and ping. */
+    ports: Type.Optional(
+      Type.Array(Type.Union([PortNumber, Type.String({ pattern: '^[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?$' })]), {
+        minItems: 1,
+        maxItems: 32,
+        uniqueItems: true,
+      }),
+    ),
+  },
+  closed,
+);
+export const Network = Type.Union([Type.Literal('none'), Type.Literal('public'), NetworkList]);
+export type Network = Static<typeof Network>;
 
 /** Sandboxes of this template that are started ahead and wait to be claimed. */
 export const Pool = Type.Object(
@@ -178,6 +202,10 @@ export const Template = Type.Object(
       }),
     ),
     network: Type.Optional(Network),
+    /** Most bytes a second that it sends to beyond the machine. Default 32MiB. */
+    bandwidth: Type.Optional(SizeText),
+    /** Most connections to beyond the machine that it has open at once. Default 512. */
+    connections: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_536 })),
     ttl: Type.Optional(DurationText),
     /** Warned this long before its time to live is over. */
     ttlWarning: Type.Optional(DurationText),

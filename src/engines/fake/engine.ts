@@ -1,5 +1,5 @@
 import { ArcError } from '../../contract/errors.ts';
-import type { Exit, ResolvedSpec } from '../../contract/spec.ts';
+import type { Exit, NetworkPolicy, ResolvedSpec } from '../../contract/spec.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type {
   CreateOrder,
@@ -8,6 +8,7 @@ import type {
   EngineEvent,
   EngineFiles,
   EngineLimits,
+  EngineNetwork,
   Held,
   MemoryPressure,
   NodeReport,
@@ -177,6 +178,19 @@ export class FakeEngine implements Engine {
       this.#running(target).frozen = false;
     });
   }
+
+  /** What each may connect to, as it was asked for last. */
+  readonly networks = new Map<string, NetworkPolicy>();
+  readonly network: EngineNetwork = {
+    set: async (target, spec) => {
+      this.#running(target);
+      this.networks.set(target.id, spec.network);
+    },
+    use: async (target) => {
+      this.#running(target);
+      return { opened: 0, refused: [], names: [] };
+    },
+  };
 
   async memoryPressure(): Promise<MemoryPressure> {
     return this.pressure;

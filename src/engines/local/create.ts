@@ -8,13 +8,15 @@ import { missingCapability } from '../../domain/missing-capability.ts';
 import { Freezer } from '../../host/cgroups/freezer.ts';
 import { cgroupRoot } from '../../host/cgroups/root.ts';
 import { Blanks } from '../../host/disk/blanks.ts';
+import type { ResolverDeps } from '../../host/dns/resolver.ts';
+import type { Server } from '../../host/dns/upstream.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
 import { LayerCopies } from '../../host/layers/layer-copies.ts';
 import { claimRange } from '../../host/network/claim-range.ts';
-import { Firewall } from '../../host/network/firewall.ts';
+import type { Firewall } from '../../host/network/firewall.ts';
 import { checkRange, hostNetworks, uplinkMtu } from '../../host/network/host.ts';
-import { type Monitor, nftMonitor } from '../../host/network/monitor.ts';
+import type { Monitor } from '../../host/network/monitor.ts';
 import { instanceTag, type NetworkPlan, networkPlan } from '../../host/network/plan.ts';
 import { resolversFor } from '../../host/network/resolvers.ts';
 import { UidRegions } from '../../host/uids/regions.ts';
@@ -26,6 +28,7 @@ import { FLAVOURS, type Flavour, type NodeParts, OciRuntime, probeLevel, Records
 import type { Runtime } from '../../runtimes/runtime.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
 import { type MachinePrograms, machineRuntimes } from './machines.ts';
+import { type LocalNetwork, localNetwork } from './network.ts';
 import { localVerifier } from './verify.ts';
 
 /** Absolute paths of the programs of this machine; what is not installed is left out. */
@@ -34,6 +37,8 @@ export interface Programs {
   readonly mkfs: string;
   readonly nsenter: string;
   readonly cp: string;
+  /** For the barrier that holds while the firewall is gone. */
+  readonly ip?: string;
   readonly crun?: string;
   readonly runc?: string;
   readonly runsc?: string;
@@ -51,6 +56,12 @@ export interface LocalEngineDeps {
   readonly dataDir: string;
   /** `network.range` of the configuration. */
   readonly networkRange: string;
+  /** Ranges that allow-lists may name although sandboxes are refused them. */
+  readonly networkOpen?: readonly string[];
+  /** Name servers that names are looked up at for sandboxes; none: those of the host. */
+  readonly networkDns?: readonly Server[];
+  /** How long answers live, for tests. */
+  readonly lookups?: Pick<ResolverDeps, 'bounds' | 'graceSeconds'>;
   /** Path of the machine's registry of host ids, which every Arc on it shares. */
   readonly uidRegistry: string;
   /** Does the server of another Arc run on that data folder? */
@@ -91,8 +102,8 @@ const LAST_CHUNKS = 16;
 export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNode> {
   const uids = UidRegions.open({ dataDir: deps.dataDir, tag: instanceTag(deps.dataDir), registry: deps.uidRegistry });
   const plan = networkPlan(deps.networkRange, deps.dataDir, await uplinkMtu(), (slot) => uids.hostBase(slot));
-  const monitor = deps.monitor ?? nftMonitor(deps.programs.nft);
-  const firewall = new Firewall({ plan, nft: deps.programs.nft, run: deps.run, monitor, log: deps.log });
+  const network = localNetwork(deps, plan);
+  const { firewall } = network;
   const slots = new Slots(plan.slots, uids);
   const trials = new Set<string>();
   const borrow = borrower(slots, trials, deps.rng);
@@ -105,16 +116,19 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
     images: deps.images,
     slots,
     sandboxesDir: parts.sandboxesDir,
+    released: (id, slot) => network.release(id, slot),
     checkRules: () => firewall.check(),
     explain: async (id, spec) => missingCapability(await lastOutput(deps.logs, id), spec)?.message,
     clock: deps.clock,
     rng: deps.rng,
     log: deps.log,
   });
-  const opened = open(deps, parts, plan, firewall, agent);
+  const opened = open(deps, parts, plan, network, agent);
   opened.catch((error: unknown) => deps.log.error({ err: error }, 'this machine can not hold sandboxes'));
   const verifier = localVerifier(deps, plan, agent, borrow);
-  const engine = new LocalEngine({ node: deps.node, dataDir: deps.dataDir, agent, logs: deps.logs, verifier, opened });
+  const engine = new LocalEngine({
+    ...{ node: deps.node, dataDir: deps.dataDir, agent, logs: deps.logs, network, verifier, opened },
+  });
   return {
     engine,
     verifier,
@@ -125,7 +139,7 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
     [Symbol.asyncDispose]: async () => {
       await opened.catch(() => undefined);
       agent.close();
-      firewall.close();
+      await network.close();
     },
   };
 }
@@ -134,7 +148,7 @@ async function open(
   deps: LocalEngineDeps,
   parts: NodeParts,
   plan: NetworkPlan,
-  firewall: Firewall,
+  network: LocalNetwork,
   agent: Agent,
 ): Promise<void> {
   for (const folder of [deps.dataDir, parts.sandboxesDir, parts.rootMount]) {
@@ -144,7 +158,7 @@ async function open(
   }
   checkRange(plan, await hostNetworks());
   claimRange({ dataDir: deps.dataDir, range: plan.range, registry: deps.uidRegistry, served: deps.served });
-  await firewall.install();
+  await network.open();
   await parts.copies.sweep(new Set(await readdir(parts.sandboxesDir)));
   await agent.open();
 }
@@ -154,7 +168,7 @@ async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Fir
   return {
     helper: deps.helper,
     plan,
-    admit: (policy) => firewall.admit(policy),
+    admit: (admission) => firewall.admit(admission),
     freezer: new Freezer(deps.clock, await readFile('/proc/self/mountinfo', 'utf8'), cgroupRoot(deps.dataDir)),
     blanks: new Blanks({ dir: join(deps.dataDir, 'blanks'), mkfs: deps.programs.mkfs, run: deps.run }),
     copies: new LayerCopies({ dataDir: deps.dataDir, cp: deps.programs.cp, run: deps.run }),

@@ -16,6 +16,7 @@ import type {
   EngineFiles,
   EngineLimits,
   EngineLogs,
+  EngineNetwork,
   EngineStats,
   EngineVerify,
   Held,
@@ -24,6 +25,7 @@ import type {
   Placement,
   Target,
 } from '../engine.ts';
+import type { LocalNetwork } from './network.ts';
 
 /** What keeps the logs of this node's sandboxes. */
 export interface NodeLogs extends EngineLogs {
@@ -37,6 +39,7 @@ export interface LocalEngineParts {
   readonly agent: Agent;
   readonly logs: NodeLogs;
   readonly verifier: Verifier;
+  readonly network: LocalNetwork;
   /** Settled once the node's truth is known; calls wait for it, the API's port does not. */
   readonly opened: Promise<void>;
 }
@@ -58,6 +61,7 @@ export class LocalEngine implements Engine {
   readonly stats: EngineStats;
   readonly limits: EngineLimits;
   readonly verify: EngineVerify;
+  readonly network: EngineNetwork;
   readonly #parts: LocalEngineParts;
 
   constructor(parts: LocalEngineParts) {
@@ -74,6 +78,7 @@ export class LocalEngine implements Engine {
       },
       last: () => parts.verifier.last(),
     };
+    this.network = networkOf(parts);
   }
 
   async nodes(): Promise<readonly NodeReport[]> {
@@ -189,6 +194,23 @@ function limitsOf({ agent, opened }: LocalEngineParts): EngineLimits {
       const { handle, runtime } = agent.running(target);
       if (runtime.setLimits === undefined) throw new ArcError('method_not_allowed', `${runtime.name} can not do that`);
       await runtime.setLimits(handle, limits);
+    },
+  };
+}
+
+function networkOf({ agent, network, opened }: LocalEngineParts): EngineNetwork {
+  return {
+    set: async (target, spec) => {
+      await opened;
+      const { handle, runtime } = agent.running(target);
+      await network.firewall.admit({ id: target.id, slot: handle.slot, spec });
+      const files = runtime.files?.bind(runtime);
+      if (files !== undefined) await network.tellNameServer(target.id, () => files(handle), spec.network);
+    },
+    use: async (target) => {
+      await opened;
+      const { handle } = agent.running(target);
+      return await network.use(handle.slot);
     },
   };
 }

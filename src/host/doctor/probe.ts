@@ -1,5 +1,5 @@
+import type { Cidr } from '../../domain/network/cidr.ts';
 import type { RunResult } from '../../kit/run.ts';
-import type { Cidr } from '../network/cidr.ts';
 
 /** All that the checks see of the machine, so that each can be shown one where it must go red. */
 export interface Probe {

@@ -2,9 +2,9 @@ import { accessSync, existsSync, readdirSync, readFileSync, statfsSync, statSync
 import { createServer } from 'node:net';
 import { networkInterfaces, release, totalmem } from 'node:os';
 import { dirname } from 'node:path';
+import { parseAddress } from '../../domain/network/cidr.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { type Run, runProgram } from '../../kit/run.ts';
-import { parseAddress } from '../network/cidr.ts';
 import { finder } from '../setup/find.ts';
 import type { Probe, SpaceFacts } from './probe.ts';
 

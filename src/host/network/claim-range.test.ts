@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ArcError } from '../../contract/errors.ts';
+import { parseCidr } from '../../domain/network/cidr.ts';
 import { UidRegions } from '../uids/regions.ts';
-import { parseCidr } from './cidr.ts';
 import { claimRange } from './claim-range.ts';
 
 const root = mkdtempSync('/tmp/arc-ranges-');

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
+import { type Cidr, formatCidr, overlap, parseCidr } from '../../domain/network/cidr.ts';
 import { inRegistry } from '../uids/registry.ts';
-import { type Cidr, formatCidr, overlap, parseCidr } from './cidr.ts';
 
 /** In the data folder: the range that its server gives addresses from, for the other Arcs of the machine to read. */
 const RECORD = 'network-range';

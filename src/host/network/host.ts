@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { ArcError } from '../../contract/errors.ts';
-import { type Cidr, formatCidr, overlap, parseAddress } from './cidr.ts';
+import { type Cidr, formatCidr, overlap, parseAddress } from '../../domain/network/cidr.ts';
 import type { NetworkPlan } from './plan.ts';
 
 /** A network or address that this host already uses, and by which interface. */

@@ -1,11 +1,9 @@
 import { createHash } from 'node:crypto';
 import { ArcError } from '../../contract/errors.ts';
 import { base32 } from '../../contract/ids.ts';
-import type { ResolvedSpec } from '../../contract/spec.ts';
+import type { NetworkPolicy } from '../../contract/spec.ts';
+import { type Cidr, formatAddress, parseCidr, sizeOf } from '../../domain/network/cidr.ts';
 import { IDS_PER_SLOT } from '../uids/range.ts';
-import { type Cidr, formatAddress, parseCidr, sizeOf } from './cidr.ts';
-
-export type NetworkPolicy = ResolvedSpec['network'];
 
 /** Slots are numbered from 1; the bound leaves room for names of 15 characters and for the gateway in a /16. */
 export const SLOTS_MAX = 60_000;
@@ -23,9 +21,9 @@ export interface NetworkPlan {
   readonly slots: number;
   readonly mtu: number;
   address(slot: number): string;
-  /** At most 15 characters; its prefix tells the firewall the policy. */
+  /** At most 15 characters; tells people what it was started with. What it may do now, the firewall's sets say. */
   hostInterface(slot: number, policy: NetworkPolicy): string;
-  prefix(policy: NetworkPolicy): string;
+  prefix(kind: 'none' | 'public'): string;
   ids(slot: number): { readonly hostBase: number; readonly count: number };
 }
 
@@ -44,7 +42,7 @@ export function networkPlan(
     throw new ArcError('invalid_config', `network.range: "${rangeText}" is not an IPv4 network from /8 to /28`);
   }
   const tag = instanceTag(instance);
-  const prefix = (policy: NetworkPolicy) => `arc${policy === 'public' ? 'p' : 'n'}${tag}`;
+  const prefix = (kind: 'none' | 'public') => `arc${kind === 'public' ? 'p' : 'n'}${tag}`;
   return {
     range,
     tag,
@@ -53,7 +51,7 @@ export function networkPlan(
     slots: Math.min(SLOTS_MAX, sizeOf(range) - 3),
     mtu,
     address: (slot) => formatAddress(range.base + slot),
-    hostInterface: (slot, policy) => `${prefix(policy)}${String(slot).padStart(5, '0')}`,
+    hostInterface: (slot, policy) => `${prefix(policy === 'none' ? 'none' : 'public')}${String(slot).padStart(5, '0')}`,
     prefix,
     ids: (slot) => ({ hostBase: hostBase(slot), count: IDS_PER_SLOT }),
   };

@@ -13,6 +13,7 @@ import {
   programWords,
   type Range,
   type Reader,
+  refusedRange,
   secureUrl,
   size,
   switchable,
@@ -43,6 +44,10 @@ export interface Config extends OwnerConfig {
   readonly consoleUrl: string | undefined;
   readonly embedders: readonly string[];
   readonly networkRange: Range;
+  /** Ranges that allow-lists may name although sandboxes are refused them. */
+  readonly networkOpen: readonly string[];
+  /** Empty: the name servers of the host. */
+  readonly networkDns: readonly Address[];
   readonly startsAtOnce: number;
   readonly maxSandboxes: number;
   /** Bytes; undefined: a part of the machine's memory. */
@@ -303,6 +308,30 @@ export const SETTINGS = {
     fallback: () => ({ text: '10.199.0.0/16', base: 0x0ac7_0000, prefix: 16 }),
     shown: '`10.199.0.0/16`',
     doc: 'Private IPv4 range that sandboxes get their addresses from, /16 to /28. It must be free on this host.',
+  }),
+  networkOpen: setting({
+    key: 'networkOpen',
+    flag: '--network-open',
+    variable: 'ARC_NETWORK_OPEN',
+    fileKey: 'network.open',
+    placeholder: 'RANGE,…',
+    read: listOf(refusedRange),
+    fallback: () => [],
+    shown: 'none',
+    doc:
+      'Private ranges that the allow-lists of templates may name, such as `10.20.0.0/16`. Metadata services, the host ' +
+      'and other sandboxes stay refused.',
+  }),
+  networkDns: setting({
+    key: 'networkDns',
+    flag: '--network-dns',
+    variable: 'ARC_NETWORK_DNS',
+    fileKey: 'network.dns',
+    placeholder: 'HOST:PORT,…',
+    read: listOf(address),
+    fallback: () => [],
+    shown: "those of the host's resolv.conf",
+    doc: 'Name servers that Arc asks for sandboxes whose network is a list of names, such as `10.0.0.2:53`.',
   }),
   startsAtOnce: setting({
     key: 'startsAtOnce',

@@ -1,6 +1,8 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { parseSize } from '../../contract/units.ts';
+import { formatCidr, parseCidr } from '../../domain/network/cidr.ts';
+import { liesInRefused } from '../../domain/network/refused.ts';
 
 /** How one setting is read. Each reader takes what was written and gives a value, or says what is wrong with it. */
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: string };
@@ -199,3 +201,12 @@ function sameNetwork(a: Range, b: Range): boolean {
   const size = 2 ** (32 - Math.min(a.prefix, b.prefix));
   return Math.floor(a.base / size) === Math.floor(b.base / size);
 }
+
+/** A range that sandboxes are refused, and that an operator may open to allow-lists. */
+export const refusedRange: Reader<string> = (written) => {
+  const cidr = typeof written === 'string' ? parseCidr(written) : undefined;
+  if (cidr === undefined) return bad('must be an IPv4 range such as 10.20.0.0/16');
+  if (!liesInRefused(cidr)) return bad('is not refused to sandboxes; allow-lists may name it as it is');
+  if (liesInRefused(cidr, [cidr])) return bad('is refused to sandboxes always');
+  return good(formatCidr(cidr));
+};

@@ -13,6 +13,7 @@ import type {
 } from '../../engines/engine.ts';
 import { readUsage } from '../../host/cgroups/usage.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
+import { nameServersOf } from '../../host/network/resolvers.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import { execFailure, startFailure } from '../oci/failures.ts';
@@ -82,7 +83,7 @@ export class MicrovmRuntime implements Runtime {
     try {
       const root = await this.#deps.rootDisks.get(order.lowers);
       const record = await this.#write(order, folder);
-      await this.#deps.admit(spec.network);
+      await this.#deps.admit(order);
       const saved = await this.#snapshots.find(machineOf(order, this.#deps.plan.mtu, 'load'), root);
       const process = await this.#deps.helper.start(helperStart(this.#deps, order, folder, root.path, saved));
       const handle = this.#handleOf(record, process);
@@ -299,7 +300,7 @@ export class MicrovmRuntime implements Runtime {
     const { plan, resolvers, clock, rng } = this.#deps;
     return startFields({
       ...{ order, program: process, address: record.address, gateway: plan.gateway, mtu: plan.mtu, now: clock.now() },
-      resolvers: order.spec.network === 'public' ? resolvers : [],
+      resolvers: nameServersOf(order.spec.network, resolvers, plan.gateway),
       entropy: rng.bytes(64),
       machineId: rng.bytes(16),
     });

@@ -2,7 +2,8 @@ import type { Freezer } from '../../host/cgroups/freezer.ts';
 import type { Blanks } from '../../host/disk/blanks.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { LayerCopies } from '../../host/layers/layer-copies.ts';
-import type { NetworkPlan, NetworkPolicy } from '../../host/network/plan.ts';
+import type { Admission } from '../../host/network/firewall.ts';
+import type { NetworkPlan } from '../../host/network/plan.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
 import type { Flavour } from './flavour.ts';
@@ -13,8 +14,8 @@ import type { Records } from './record.ts';
 export interface NodeParts {
   readonly helper: NodeHelper;
   readonly plan: NetworkPlan;
-  /** Rules are in place when it resolves. */
-  readonly admit: (policy: NetworkPolicy) => Promise<void>;
+  /** Rules are in place when it resolves; the folder of the sandbox must be there. */
+  readonly admit: (admission: Admission) => Promise<void>;
   readonly freezer: Freezer;
   readonly blanks: Blanks;
   readonly copies: LayerCopies;

@@ -18,6 +18,7 @@ import { keepIn, pushOut } from '../../host/cgroups/push-out.ts';
 import { readPids, readUsage } from '../../host/cgroups/usage.ts';
 import { writeLimits } from '../../host/cgroups/write-limits.ts';
 import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
+import { nameServersOf } from '../../host/network/resolvers.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
 import { eachLimited } from '../../kit/limit.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
@@ -90,7 +91,7 @@ export class OciRuntime implements Runtime {
     this.#checkMemory(order);
     try {
       const [record, blank] = await Promise.all([this.#write(order, folder, user), this.#blank(order)]);
-      await this.#deps.admit(order.spec.network);
+      await this.#deps.admit(order);
       const process = await startOnLayers(this.#deps, order, folder, signal, (lowers) =>
         this.#deps.helper.start(helperStart(this.#deps, order, folder, blank, user.uid, lowers)),
       );
@@ -352,7 +353,7 @@ export class OciRuntime implements Runtime {
       writeNames(folder.names, {
         id: order.id,
         address,
-        resolvers: order.spec.network === 'public' ? this.#deps.resolvers : [],
+        resolvers: nameServersOf(order.spec.network, this.#deps.resolvers, plan.gateway),
         holdTmp: flavour.coversTmp === true,
       }),
     ]);

@@ -109,7 +109,8 @@ export function createControlPlane(deps: ControlPlaneDeps): ControlPlane {
   const pools = new Pools(core, { jobs, images });
   const starter = new Starter(core, { jobs, expiry, ending, pools });
   const reclaimer = new Reclaimer(core, { starter, ending, expiry, retention, pools });
-  const templates = new TemplateStore({ store, images, clock, pools, loosening: options.loosening }, deps.builtins);
+  const { loosening, networkOpen } = options;
+  const templates = new TemplateStore({ store, images, clock, pools, loosening, networkOpen }, deps.builtins);
   const notices = new Notices();
   const parker: Parker = new Parker(core, { expiry, ending, notices, busy: new Busy(core) });
   const waking = new Waking(core, { parker, starter });

@@ -45,6 +45,8 @@ export interface ControlPlaneOptions {
   readonly quota: Quota;
   /** Templates that may ask for what loosens the box. */
   readonly loosening: LooseningPolicy;
+  /** Ranges that allow-lists may name although sandboxes are refused them. */
+  readonly networkOpen: readonly string[];
 }
 
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {
@@ -67,6 +69,7 @@ export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   saveActivityMs: 30_000,
   wakeMs: 90_000,
   pressureLookMs: 5_000,
+  networkOpen: [],
   pressure: { availableMin: 0.08, stalledPercentMax: 20, quietMs: 10_000, atOnce: 8 },
   quota: {},
 };

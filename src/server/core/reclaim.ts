@@ -217,6 +217,8 @@ export class Reclaimer {
       const { placement } = thing;
       row = (await this.#core.rows.change(found, (newest) => ({ ...newest, placement }))).row;
     }
+    // The server may have ended between the row and the node; where it is so already this does nothing.
+    if (row.spec.networkMost) await this.#core.engine.network?.set(targetOf(row), row.spec);
     await this.#core.router.set(routeOf(row));
   }
 

@@ -1,6 +1,7 @@
 import { ArcError } from '../../contract/errors.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import type { CreateRequest } from '../../contract/schemas/sandbox.ts';
+import type { Network } from '../../contract/schemas/template.ts';
 import type { State } from '../../contract/states.ts';
 import type { LevelSeen } from '../../domain/choose-level.ts';
 import { expiryForPeople } from '../../domain/deadline.ts';
@@ -30,6 +31,7 @@ import { envFile, LATE_ENV_FILE } from './files.ts';
 import { type IdempotencyKey, idempotencyKey, usedFor, useWrite } from './idempotency.ts';
 import { lifeOf } from './life.ts';
 import { countByState, listPage } from './listing.ts';
+import { changeNetwork } from './network-change.ts';
 import { nextLife } from './node-lost.ts';
 import type { Notices } from './notices.ts';
 import { oneThere } from './only.ts';
@@ -337,6 +339,18 @@ export class SandboxService implements Sandboxes {
     return await this.#afterWrite(next, { waitMs: REVIVE_WAIT_MS, signal: new AbortController().signal }, false);
   }
 
+  async setNetwork(caller: Caller, id: string, network: Network): Promise<SandboxRecord> {
+    requireScope(caller, 'sandboxes:write');
+    await this.#visible(caller, id);
+    const { row } = await this.#core.lanes.run(id, async () => {
+      const found = await this.#core.rows.read(id);
+      if (!found) throw notFound(id);
+      if (isPending(found.row.state)) throw startingError(found.row);
+      return await changeNetwork(this.#core, found, caller, network, (next) => this.#audit(caller, 'network', next));
+    });
+    return this.#view(row);
+  }
+
   async target(caller: Caller, id: string, options: { readonly anyState?: boolean } = {}): Promise<SandboxRecord> {
     const { row } = await this.#visible(caller, id);
     if (options.anyState || isUp(row.state)) return this.#view(row);
@@ -396,7 +410,11 @@ export class SandboxService implements Sandboxes {
     return found;
   }
 
-  #audit(caller: Caller, what: 'create' | 'remove' | 'extend' | 'restart' | 'reset', row: SandboxRow): Write {
+  #audit(
+    caller: Caller,
+    what: 'create' | 'remove' | 'extend' | 'network' | 'restart' | 'reset',
+    row: SandboxRow,
+  ): Write {
     const others = row.owner === caller.owner ? '' : ` of ${row.owner}`;
     const detail = `${row.spec.template}${others}`;
     return auditWrite(caller, this.#core.clock.now(), {

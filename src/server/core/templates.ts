@@ -2,6 +2,8 @@ import { ArcError } from '../../contract/errors.ts';
 import type { Template } from '../../contract/schemas/template.ts';
 import type { RootRef } from '../../contract/spec.ts';
 import { ALL_TEMPLATES, checkLoosening, type LooseningPolicy, mayLoosen } from '../../domain/loosening.ts';
+import type { Cidr } from '../../domain/network/cidr.ts';
+import { openRanges } from '../../domain/network/resolve-network.ts';
 import { resolveTemplate } from '../../domain/resolve.ts';
 import type { AddedRoot, Images } from '../../host/images.ts';
 import type { Clock } from '../../kit/clock.ts';
@@ -34,6 +36,7 @@ export class TemplateStore implements Templates {
   readonly #clock: Clock;
   readonly #pools: TemplatePools;
   readonly #loosening: LooseningPolicy;
+  readonly #open: readonly Cidr[];
   readonly #builtins: ReadonlyMap<string, TemplateRecord>;
   /** Shared by adds, which hold layers that no template names yet; a prune is alone. */
   readonly #adding = new SharedGate();
@@ -41,7 +44,14 @@ export class TemplateStore implements Templates {
   readonly #uses = new SharedGate();
 
   constructor(
-    deps: { store: Store; images: Images; clock: Clock; pools: TemplatePools; loosening?: LooseningPolicy },
+    deps: {
+      store: Store;
+      images: Images;
+      clock: Clock;
+      pools: TemplatePools;
+      loosening?: LooseningPolicy;
+      networkOpen?: readonly string[];
+    },
     builtins: readonly Template[],
   ) {
     this.#store = deps.store;
@@ -49,6 +59,7 @@ export class TemplateStore implements Templates {
     this.#images = deps.images;
     this.#clock = deps.clock;
     this.#loosening = deps.loosening ?? ALL_TEMPLATES;
+    this.#open = openRanges(deps.networkOpen ?? []);
     const createdAt = deps.clock.now();
     this.#builtins = new Map(
       builtins.map((template) => [
@@ -125,9 +136,10 @@ export class TemplateStore implements Templates {
       throw new ArcError('invalid_request', `there are ${TEMPLATES_MAX} templates already; remove some first`);
     }
     // Faults of the document are told before anything is fetched.
+    const ports = template.ports ?? [80];
     checkLoosening(
       this.#loosening,
-      resolveTemplate(template, { kind: 'layers', digests: [] }, { ports: template.ports ?? [80] }),
+      resolveTemplate(template, { kind: 'layers', digests: [] }, { ports }, undefined, this.#open),
     );
   }
 
@@ -150,7 +162,7 @@ export class TemplateStore implements Templates {
   }
 
   #record(template: Template, added: AddedRoot, owner: string): TemplateRecord {
-    const resolved = resolveTemplate(template, added.root, added.defaults, owner);
+    const resolved = resolveTemplate(template, added.root, added.defaults, owner, this.#open);
     return {
       template: { ...template, root: heldRoot(template, added) },
       builtin: false,

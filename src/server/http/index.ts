@@ -18,6 +18,7 @@ import { hookRoutes } from './routes/hooks.ts';
 import { keyRoutes } from './routes/keys.ts';
 import { linkRoutes } from './routes/links.ts';
 import { logRoutes } from './routes/logs.ts';
+import { networkRoutes } from './routes/network.ts';
 import { quotaRoutes } from './routes/quotas.ts';
 import { sandboxRoutes } from './routes/sandboxes.ts';
 import { secretRoutes } from './routes/secrets.ts';
@@ -74,6 +75,7 @@ async function addRoutes(app: App, context: ApiContext): Promise<void> {
   logRoutes(app, context);
   // A scope of its own, since only there bodies are content and not JSON.
   app.register(async (scope) => fileRoutes(scope.withTypeProvider(), context));
+  networkRoutes(app, context);
   statsRoutes(app, context);
   verifyRoutes(app, context);
   sandboxMetricRoutes(app, context);

@@ -2,7 +2,8 @@ import { levelSentence } from '../../contract/levels.ts';
 import type { ExecInfoView, KeyView, TemplateView } from '../../contract/schemas/admin.ts';
 import type { FileEntry, LogEntry, Stats } from '../../contract/schemas/exec.ts';
 import type { Sandbox } from '../../contract/schemas/sandbox.ts';
-import type { Exit } from '../../contract/spec.ts';
+import type { Network } from '../../contract/schemas/template.ts';
+import type { Exit, NetworkPolicy } from '../../contract/spec.ts';
 import { formatDuration, formatSize } from '../../contract/units.ts';
 import type { ExecInfo, FileStat, LogChunk, RawStats } from '../../engines/engine.ts';
 import { eventView, present, rfc3339, stopsView } from '../event-view.ts';
@@ -25,6 +26,11 @@ function urlsOf(record: SandboxRecord, urls: SandboxUrls): { url: string | undef
   return { url, urls: Object.fromEntries([[first, url], ...rest.map((port) => [port, urls.port(record.id, port)])]) };
 }
 
+export function networkView(policy: NetworkPolicy): Network {
+  if (typeof policy === 'string') return policy;
+  return { allow: [...policy.allow], ...present({ ports: policy.ports && [...policy.ports] }) };
+}
+
 export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
   const { spec } = record;
   const reached = urlsOf(record, urls);
@@ -43,7 +49,7 @@ export function sandboxView(record: SandboxRecord, urls: SandboxUrls): Sandbox {
     memory: formatSize(spec.limits.memoryBytes),
     cpus: spec.limits.cpus,
     disk: formatSize(spec.limits.diskBytes),
-    network: spec.network,
+    network: networkView(spec.network),
     createdAt: rfc3339(record.createdAt),
     history: record.history.map(({ at, state, reason, detail }) => ({
       at: rfc3339(at),
@@ -129,7 +135,7 @@ export function templateView(record: TemplateRecord): TemplateView {
       pids: resolved.limits.pids,
       disk: formatSize(resolved.limits.diskBytes),
       isolation: resolved.isolation,
-      network: resolved.network,
+      network: networkView(resolved.network),
       ...present({ ttl: resolved.ttlMs === null ? undefined : formatDuration(resolved.ttlMs) }),
     },
     ...(record.pool ? { pool: poolView(record.pool) } : {}),

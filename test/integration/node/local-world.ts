@@ -47,6 +47,7 @@ export async function localWorld(range?: string, changes: Partial<LocalEngineDep
       mkfs: '/usr/sbin/mkfs.ext4',
       nsenter: '/usr/bin/nsenter',
       cp: '/usr/bin/cp',
+      ip: '/usr/sbin/ip',
       ...PROGRAMS,
     },
     helper,

@@ -52,10 +52,10 @@ export interface Reached {
 }
 
 /** Answers on port 80 of whatever address of its namespace. */
-const LISTENER =
+export const LISTENER =
   "require('node:http').createServer((_, answer) => answer.end('here')).listen(80, '0.0.0.0', () => console.log('up'))";
 
-async function makeOutside(): Promise<() => void> {
+export async function makeOutside(script = LISTENER): Promise<() => void> {
   ip('link', 'set', 'lo', 'up');
   ip('netns', 'add', OUTSIDE);
   ip('link', 'add', 'uplink', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', OUTSIDE);
@@ -68,7 +68,7 @@ async function makeOutside(): Promise<() => void> {
   ip('route', 'add', 'default', 'via', '45.0.0.1');
   // A neighbour that uses the host as its router tries to get at the sandboxes.
   ip('-n', OUTSIDE, 'route', 'add', RANGE, 'via', HOST_UPLINK);
-  const listener = spawn('/usr/bin/nsenter', [`--net=/run/netns/${OUTSIDE}`, process.execPath, '-e', LISTENER]);
+  const listener = spawn('/usr/bin/nsenter', [`--net=/run/netns/${OUTSIDE}`, process.execPath, '-e', script]);
   await new Promise((resolve) => listener.stdout.once('data', resolve));
   return () => {
     listener.kill('SIGKILL');
@@ -76,7 +76,7 @@ async function makeOutside(): Promise<() => void> {
   };
 }
 
-function reachable(host: string, port = 80): Promise<boolean> {
+export function reachable(host: string, port = 80): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, timeout: TRY_MS });
     const end = (yes: boolean) => {
@@ -89,7 +89,7 @@ function reachable(host: string, port = 80): Promise<boolean> {
   });
 }
 
-async function start(at: LocalWorld, network: ResolvedSpec['network']): Promise<Target & { address: string }> {
+export async function start(at: LocalWorld, network: ResolvedSpec['network']): Promise<Target & { address: string }> {
   const spec = specOf({ network, command: ['/bin/httpd', '-f', '-p', '80', '-h', '/etc'], ports: [80] });
   const target = { id: newId(), incarnation: 1 };
   const order = { ...target, spec, owner: 'test', labels: {}, fresh: true };
@@ -98,7 +98,7 @@ async function start(at: LocalWorld, network: ResolvedSpec['network']): Promise<
   return { ...target, address };
 }
 
-async function run(
+export async function run(
   at: LocalWorld,
   target: Target,
   command: readonly string[],
@@ -113,7 +113,7 @@ async function run(
 }
 
 /** All at once from inside, since what is dropped answers only by time. Port 80 unless said. */
-async function reaches(at: LocalWorld, from: Target, addresses: readonly string[]): Promise<readonly string[]> {
+export async function reaches(at: LocalWorld, from: Target, addresses: readonly string[]): Promise<readonly string[]> {
   const withPort = (address: string) => (address.includes(':') ? address : `${address}:80`);
   const { text } = await run(at, from, ['reach', ...addresses.map(withPort)]);
   const reached = text.split('\n');
@@ -121,7 +121,7 @@ async function reaches(at: LocalWorld, from: Target, addresses: readonly string[
 }
 
 function ruleCount(table: string): number {
-  const { stdout } = spawnSync('/usr/sbin/nft', ['list', 'table', 'inet', table], { encoding: 'utf8' });
+  const { stdout } = spawnSync('/usr/sbin/nft', ['-t', 'list', 'table', 'inet', table], { encoding: 'utf8' });
   return stdout.split('\n').length;
 }
 

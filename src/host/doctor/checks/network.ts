@@ -1,4 +1,4 @@
-import { type Cidr, formatCidr, overlap, parseCidr } from '../../network/cidr.ts';
+import { type Cidr, formatCidr, overlap, parseCidr } from '../../../domain/network/cidr.ts';
 import { parseRoutes } from '../../network/host.ts';
 import { type Check, type Facts, fail, ok, type Verdict, warn } from '../check.ts';
 import { slotOfInterface } from '../names.ts';

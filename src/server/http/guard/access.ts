@@ -35,6 +35,8 @@ export const ACCESS = {
   'GET /v1/sandboxes/:id': 'sandboxes:read',
   'DELETE /v1/sandboxes/:id': 'sandboxes:write',
   'POST /v1/sandboxes/:id/extend': 'sandboxes:write',
+  'GET /v1/sandboxes/:id/network': 'sandboxes:read',
+  'PATCH /v1/sandboxes/:id/network': 'sandboxes:write',
   'POST /v1/sandboxes/:id/tokens': 'sandboxes:write',
   'POST /v1/sandboxes/:id/restart': 'sandboxes:write',
   'POST /v1/sandboxes/:id/reset': 'sandboxes:write',
