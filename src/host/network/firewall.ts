@@ -189,7 +189,8 @@ export class Firewall {
     if (/^(add|delete) element /.test(line)) return;
     if (!line.includes(this.#deps.plan.table) || this.#expected === '') return;
     this.#suspect = true;
-    this.#serial(() => this.#compare()).catch((error: unknown) => {
+    const look = async () => (this.#closed ? false : await this.#compare());
+    this.#serial(look).catch((error: unknown) => {
       this.#deps.log.error({ err: error }, 'firewall rules were changed and could not be loaded again');
     });
   }
