@@ -106,7 +106,7 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   const { firewall } = network;
   const slots = new Slots(plan.slots, uids);
   const trials = new Set<string>();
-  const borrow = borrower(slots, trials, deps.rng);
+  const borrow = borrower(slots, trials, deps.rng, network, deps.log);
   const parts = await nodeParts(deps, plan, firewall);
   const agent = new Agent({
     node: deps.node,
@@ -201,13 +201,16 @@ export function openFilesMax(limits: string): number {
 /** A place for what is only tried: nobody's sandbox, so nothing that finds it may take it for one. */
 type Borrow = () => Promise<{ readonly id: string; readonly slot: number; readonly giveBack: () => void }>;
 
-function borrower(slots: Slots, trials: Set<string>, rng: Rng): Borrow {
+function borrower(slots: Slots, trials: Set<string>, rng: Rng, network: LocalNetwork, log: Logger): Borrow {
   return async () => {
     const slot = slots.take();
     const id = encodeId('sb', rng.bytes(ID_BYTES));
     trials.add(id);
     const giveBack = () => {
       trials.delete(id);
+      network.release(id, slot).catch((error: unknown) => {
+        log.error({ err: error, sandbox: id }, 'what a sandbox was let do could not be taken back yet');
+      });
       slots.give(slot);
     };
     return { id, slot, giveBack };

@@ -12,6 +12,7 @@ function* asked(
     'POST /v1/sandboxes': { template: 'whoami' },
     'POST /v1/sandboxes/:id/exec': { command: ['echo', 'x'] },
     'POST /v1/sandboxes/:id/extend': { by: '5m' },
+    'PATCH /v1/sandboxes/:id/network': { network: 'none' },
     'POST /v1/sandboxes/:id/links': {},
     'POST /v1/sandboxes/:id/tokens': {},
     'POST /v1/sandboxes/:id/execs/:exec/signal': { signal: 'SIGTERM' },

@@ -7,6 +7,8 @@ import { JournalLogs } from '../../../src/host/journal/logs.ts';
 import { outsideFaults } from '../../../src/host/look/index.ts';
 import { Firewall } from '../../../src/host/network/firewall.ts';
 import { nftMonitor } from '../../../src/host/network/monitor.ts';
+import { nftSession } from '../../../src/host/network/nft-session.ts';
+import { PermitFiles } from '../../../src/host/network/permits.ts';
 import { silentLogger } from '../../../src/kit/logger.ts';
 import { realClock, realRng } from '../../../src/kit/real.ts';
 import { runProgram } from '../../../src/kit/run.ts';
@@ -60,7 +62,13 @@ export async function verifyIn(
 /** The rules of Arc for a test's own node; gone when it is disposed. */
 export async function rulesOf(at: World): Promise<AsyncDisposable> {
   const plan = at.deps.plan;
-  const firewall = new Firewall({ plan, nft: NFT, run: runProgram, monitor: nftMonitor(NFT), log: silentLogger });
+  const firewall = new Firewall({
+    ...{ plan, nft: NFT, run: runProgram, monitor: nftMonitor(NFT), log: silentLogger, clock: realClock, rng: realRng },
+    ...{ session: nftSession(NFT, realClock), permits: new PermitFiles(join(at.dir, 'sandboxes')), open: [] },
+    // The machine that runs the tests is the host here, and gets no policies of IPsec from them.
+    barrier: { raise: async () => false, remove: async () => {} },
+    resolverPort: () => undefined,
+  });
   await firewall.install();
   return {
     [Symbol.asyncDispose]: async () => {
