@@ -35,6 +35,7 @@ export const AUDITED: Readonly<Record<string, readonly [action: string, written:
   'DELETE /v1/quotas/:owner': ['quota.remove', 'commit'],
   'PUT /v1/secrets/:name': ['secret.set', 'commit'],
   'DELETE /v1/secrets/:name': ['secret.remove', 'commit'],
+  'POST /v1/verify': ['verify', 'answer'],
   'POST /v1/hooks': ['hook.add', 'answer'],
   'DELETE /v1/hooks/:id': ['hook.remove', 'answer'],
   'POST /v1/hooks/:id/test': ['hook.test', 'answer'],
