@@ -121,6 +121,7 @@ static void become_program(const struct msg *o) {
           "cwd"))) return;
   for (int cap = 0; uid && cap < 64; cap++) if (held >> cap & 1) prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
   environ = env; struct stat st; errno = ENOENT; if (!argv[0]) return;
+  syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC: nothing of ours goes along */);
   execvp(argv[0], argv); if (errno == EACCES && !strchr(argv[0], '/')) errno = ENOENT;
   if (errno == EACCES && !stat(argv[0], &st) && S_ISDIR(st.st_mode)) errno = EISDIR;
 }
