@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { launchArc } from '../test/e2e/lib/launch.ts';
+import { checkBoxes } from './lib/check-boxes.ts';
 import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
-import { checkFullBox } from './lib/full-box.ts';
 import { addPooled, Claimer, untilFull } from './lib/pooled.ts';
 import { type Figure, figure, writeResult } from './lib/result.ts';
 import { startDocker } from './peers/docker.ts';
@@ -62,7 +62,7 @@ async function turns(): Promise<{ readonly checked: string; readonly figures: re
     figures.docker.push(theirs);
   }
   claimer.close();
-  const checked = `${checkFullBox(arc.dataDir, ids)}; ${runtime}`;
+  const checked = await checkBoxes(arc, ids);
   console.log(`checked ${checked}`);
   console.log(`runtime ${runtime} against Docker Engine ${docker.version}, ${ROUNDS} rounds in turn`);
   const row = (name: string, ms: readonly number[]) => [name, median(ms), percentile(ms, 0.9), percentile(ms, 0.99)];

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { launchArc } from '../test/e2e/lib/launch.ts';
+import { checkBoxes } from './lib/check-boxes.ts';
 import { median, percentile, table } from './lib/figures.ts';
 import { firstAnswer } from './lib/first-answer.ts';
 import { numberOf } from './lib/flags.ts';
@@ -69,16 +70,17 @@ console.log(
 );
 console.log(`ratio of the medians: ${(median(dockerMs) / median(arcMs)).toFixed(1)} times faster`);
 
-const perSecond = await manyLive();
-await writeResult('create', [
+const { perSecond, checked } = await manyLive();
+const figures = [
   figure('cold create → first 200', arcMs, {
     peer: { name: `Docker Engine ${docker.version}`, values: dockerMs },
     bar: { of: 'ratio', least: 8 },
   }),
   figure(`${LIVE} live at once, eight creates at a time`, perSecond, { unit: 'creates a second' }),
-]);
+];
+await writeResult('create', figures, { checked });
 
-async function manyLive(): Promise<number> {
+async function manyLive(): Promise<{ readonly perSecond: number; readonly checked: string }> {
   const began = performance.now();
   const ids: string[] = [];
   const work = Array.from({ length: LIVE }, (_, index) => index);
@@ -89,7 +91,9 @@ async function manyLive(): Promise<number> {
   );
   const created = performance.now() - began;
   await Promise.all(ids.map((id) => firstAnswer(`${arc.edge}/_sb/${id}/`, {}, ANSWER_TIMEOUT_MS)));
+  const checked = await checkBoxes(arc, ids);
+  console.log(checked);
   const perSecond = (LIVE / created) * 1000;
   console.log(`${ids.length} live at once, all answering; created at ${perSecond.toFixed(1)} a second`);
-  return perSecond;
+  return { perSecond, checked };
 }

@@ -33,6 +33,7 @@ export function goodMachine(): FakeMachine {
       '/proc/sys/net/netfilter/nf_conntrack_max': '262144\n',
       '/proc/self/limits': 'Max open files            1024                 1048576              files\n',
       '/proc/sys/kernel/pid_max': '4194304\n',
+      '/proc/sys/kernel/threads-max': '189000\n',
       '/proc/sys/fs/inotify/max_user_watches': '524288\n',
       '/proc/sys/fs/inotify/max_user_instances': '128\n',
       '/proc/meminfo': 'MemTotal: 8000000 kB\nMemAvailable: 6000000 kB\n',

@@ -7,6 +7,8 @@ const LEAST_OPEN_FILES = 1024;
 const OPEN_FILES_PER_SANDBOX = 4;
 /** The default of a template is far more; this is what lets each have a server with a few workers. */
 const PROCESSES_PER_SANDBOX = 8;
+/** The numbers that processes can have, and how many threads there may be: the smaller is the wall. */
+const PROCESS_LIMITS = ['pid_max', 'threads-max'] as const;
 /** A watching development server, such as Vite's, takes some thousands. */
 const LEAST_WATCHES = 8192;
 const LEAST_INSTANCES = 128;
@@ -35,12 +37,15 @@ export const limitChecks: readonly Check[] = [
     id: 'limit.processes',
     title: 'Processes',
     cost: 'with many sandboxes no new process can start, on the host either',
-    fix: 'sysctl kernel.pid_max=4194304',
+    fix: 'sysctl kernel.pid_max=4194304 kernel.threads-max=1000000',
     look: (probe, facts) => {
-      const most = readNumber(probe, '/proc/sys/kernel/pid_max');
-      if (most === undefined) return warn('kernel.pid_max can not be read');
       const wanted = facts.maxSandboxes * PROCESSES_PER_SANDBOX;
-      return most >= wanted ? ok(`${most}`) : warn(`${most}; ${facts.maxSandboxes} sandboxes want ${wanted}`);
+      const limits = PROCESS_LIMITS.map((name) => [name, readNumber(probe, `/proc/sys/kernel/${name}`)] as const);
+      const unread = limits.filter(([, most]) => most === undefined).map(([name]) => `kernel.${name}`);
+      if (unread.length > 0) return warn(`${unread.join(' and ')} can not be read`);
+      const found = limits.map(([name, most]) => `${name} ${most}`).join(', ');
+      const enough = limits.every(([, most = 0]) => most >= wanted);
+      return enough ? ok(found) : warn(`${found}; ${facts.maxSandboxes} sandboxes want ${wanted}`);
     },
   },
   {
