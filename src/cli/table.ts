@@ -76,6 +76,7 @@ export const COMMANDS: Table = {
     },
   },
   flag: { summary: 'what an owner is to find in a template', load: () => import('./commands/flag.ts') },
+  export: { summary: 'who started what when', load: () => import('./commands/export.ts') },
   audit: { summary: 'who changed what, and from where', load: () => import('./commands/audit.ts') },
   levels: {
     summary: 'what each level of isolation protects from, and how to get it',

@@ -19,6 +19,7 @@ import { createTlsFront } from './front/tls.ts';
 import { requestHeaders } from './headers.ts';
 import { Asleep, HeldRequests } from './held.ts';
 import { EDGE_LIMITS, type EdgeLimits } from './limits.ts';
+import { PublicPorts } from './public-ports.ts';
 import { RawTcp } from './raw-tcp.ts';
 import { redirectToTls } from './redirect.ts';
 import { noPort, notServing, stillAsleep, tooMany, unknownSandbox } from './refusals.ts';
@@ -52,6 +53,8 @@ export interface EdgeOptions {
   readonly tls?: EdgeTls;
   /** Answers of ACME's HTTP-01 by token, for requests in the clear below `/.well-known/acme-challenge/`. */
   readonly challenges?: ReadonlyMap<string, string>;
+  /** Ports of this machine for `tcp` ports of sandboxes, at the host of `listen`. */
+  readonly tcpPorts?: { readonly first: number; readonly last: number };
   /** What access tokens are made with; without it nobody gets through to sandboxes that ask for one. */
   readonly accessKey?: Uint8Array;
   /** Somebody uses this sandbox: at most once a second for each. It must be cheap. */
@@ -101,6 +104,7 @@ class BuiltInEdge implements Edge, ForwardContext {
   readonly #activity: Activity;
   readonly #gate: Gate;
   readonly #raw: RawTcp;
+  readonly #ports = new PublicPorts();
   readonly #http1: Server;
   readonly #clients: Clients;
   /** End HTTP/2 connections in order. */
@@ -165,6 +169,7 @@ class BuiltInEdge implements Edge, ForwardContext {
     // A certificate that is no good is said before a port is taken.
     this.#tls = tls && (await this.#makeTls(tls));
     await listenOn(this.#http1, this.#listen, this.#logger);
+    await this.#listenPublic();
     if (this.#tls && tls) {
       await listenOn(this.#tls, parseListen(tls.listen), this.#logger).catch((error) => {
         this.#http1.close();
@@ -173,6 +178,19 @@ class BuiltInEdge implements Edge, ForwardContext {
       });
       tls.certificates.listening?.();
     }
+  }
+
+  async #listenPublic(): Promise<void> {
+    const { tcpPorts } = this.#options;
+    if (!tcpPorts) return;
+    const admit = (socket: Socket) => this.#clients.admit(socket);
+    const serve = (socket: Socket, port: number) => this.#raw.servePublic(socket, port);
+    const { host } = this.#listen;
+    await this.#ports.listen({ host, ...tcpPorts, logger: this.#logger, admit, serve }).catch((error) => {
+      this.#ports.close();
+      this.#http1.close();
+      throw error;
+    });
   }
 
   async #makeTls(tls: EdgeTls): Promise<NetServer> {
@@ -195,6 +213,7 @@ class BuiltInEdge implements Edge, ForwardContext {
     this.#draining = true;
     this.#options.tls?.certificates.close();
     this.#http1.close();
+    this.#ports.close();
     this.#tls?.close();
     for (const end of this.#sessions) end();
     const deadline = this.clock.monotonic() + this.limits.drainMs;

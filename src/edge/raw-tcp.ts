@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { asArcError } from '../contract/errors.ts';
 import { needsToken } from '../domain/access-token.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -28,7 +27,8 @@ const HELD_TIMES_MAX = 3;
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 /**
- * Bytes as they are, for ports that a template lists under `tcp`: a TLS connection names one as `PORT-ID.domain` (SNI).
+ * Bytes as they are, for ports that a template lists under `tcp`: a TLS connection names one as `PORT-ID.domain` (SNI), or a
+ * port of this machine is that of one.
  * Where the sandbox asks for a token, the client's first line is that; it goes no further.
  */
 export class RawTcp {
@@ -39,11 +39,22 @@ export class RawTcp {
   }
 
   /** Takes the connection, unless that name isn't served raw. */
-  serve(socket: TLSSocket, name: string): boolean {
-    const { domain, router, limits } = this.#options;
+  serve(socket: Socket, name: string): boolean {
+    const { domain } = this.#options;
     const kind = parseHost(name, domain, NO_NAMES);
     if (kind.kind !== 'sandbox' || kind.target.port === undefined) return false;
     const { id, port } = kind.target;
+    return this.#serveTo(socket, id, port);
+  }
+
+  /** A connection in the clear, to a port of this machine that is a sandbox's. */
+  servePublic(socket: Socket, publicPort: number): void {
+    const target = this.#options.router.holder(publicPort);
+    if (!target || !this.#serveTo(socket, target.id, target.port)) socket.destroy();
+  }
+
+  #serveTo(socket: Socket, id: string, port: number): boolean {
+    const { router, limits } = this.#options;
     const entry = router.lookup(id);
     if (!entry?.route.tcp?.includes(port)) return false;
     if (!needsToken(entry.route.access, port)) {
@@ -59,7 +70,7 @@ export class RawTcp {
     return true;
   }
 
-  #firstLine(socket: TLSSocket, ms: number, done: (line: string, rest: Buffer) => void): void {
+  #firstLine(socket: Socket, ms: number, done: (line: string, rest: Buffer) => void): void {
     let held: Buffer = Buffer.alloc(0);
     const cancel = this.#options.clock.after(ms, () => socket.destroy());
     const onData = (bytes: Buffer): void => {
@@ -76,11 +87,12 @@ export class RawTcp {
       done(line, held.subarray(end + 1));
     };
     socket.on('data', onData);
+    socket.resume();
     socket.once('close', cancel);
   }
 
   /** A connection wakes its sandbox, and is held meanwhile, within the same bounds as requests. */
-  #wakeThenConnect(client: TLSSocket, entry: RouteEntry, port: number, first: Buffer, times = 0): void {
+  #wakeThenConnect(client: Socket, entry: RouteEntry, port: number, first: Buffer, times = 0): void {
     const { held, router } = this.#options;
     const { id } = entry.route;
     if (!entry.route.wakes || !held || times >= HELD_TIMES_MAX) {
@@ -99,7 +111,7 @@ export class RawTcp {
       .catch((error) => client.end(`${asArcError(error).message}\n`));
   }
 
-  #connect(client: TLSSocket, { route, pool }: RouteEntry, port: number, first: Buffer): void {
+  #connect(client: Socket, { route, pool }: RouteEntry, port: number, first: Buffer): void {
     const { limits, touch } = this.#options;
     client.pause();
     // Nobody inside would answer.

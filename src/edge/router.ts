@@ -21,6 +21,8 @@ export interface Route {
   readonly ports: readonly number[];
   /** Ports whose bytes are passed as they are, for TLS connections to `PORT-ID.domain`. */
   readonly tcp?: readonly number[];
+  /** Ports of this machine whose connections are for one of `tcp`, by that one. */
+  readonly tcpPorts?: Readonly<Record<string, number>>;
   /** Who gets through; absent: everybody. */
   readonly access?: AccessRule;
 }

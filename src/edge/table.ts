@@ -31,6 +31,7 @@ export class RouteTable implements Router {
   readonly #entries = new Map<string, RouteEntry>();
   /** Who is behind an address now. */
   readonly #owners = new Map<string, string>();
+  readonly #publicPorts = new Map<number, { readonly id: string; readonly port: number }>();
   /** Ids of removed sandboxes, oldest first. */
   readonly #gone = new Set<string>();
 
@@ -43,6 +44,21 @@ export class RouteTable implements Router {
 
   lookup(id: string): RouteEntry | undefined {
     return this.#entries.get(id);
+  }
+
+  /** Whose a port of this machine is now. */
+  holder(publicPort: number): { readonly id: string; readonly port: number } | undefined {
+    return this.#publicPorts.get(publicPort);
+  }
+
+  #publish(old: Route | undefined, route: Route | undefined): void {
+    for (const port of Object.values(old?.tcpPorts ?? {})) {
+      if (this.#publicPorts.get(port)?.id === old?.id) this.#publicPorts.delete(port);
+    }
+    if (!route) return;
+    for (const [port, at] of Object.entries(route.tcpPorts ?? {})) {
+      this.#publicPorts.set(at, { id: route.id, port: Number(port) });
+    }
   }
 
   async set(route: Route): Promise<void> {
@@ -59,6 +75,7 @@ export class RouteTable implements Router {
       since: route.since ?? (old && sameState ? old.since : this.#clock.now()),
       pool: same ? old.pool : address === undefined ? undefined : new UpstreamPool(address, this.#pools),
     });
+    this.#publish(old?.route, route);
     if (route.state === 'removed') this.#remember(route.id);
   }
 
@@ -66,6 +83,7 @@ export class RouteTable implements Router {
     const entry = this.#entries.get(id);
     if (!entry) return;
     this.#close(entry, 'the sandbox is gone');
+    this.#publish(entry.route, undefined);
     this.#entries.delete(id);
     this.#gone.delete(id);
   }

@@ -13,12 +13,13 @@ const textOf = ({ host, port }: Address): string => (host.includes(':') ? `[${ho
 export function edgeSettings(
   config: Config,
   logger: Logger,
-): Pick<EdgeOptions, 'listen' | 'limits' | 'tls' | 'challenges'> {
+): Pick<EdgeOptions, 'listen' | 'limits' | 'tls' | 'challenges' | 'tcpPorts'> {
   const challenges = new Map<string, string>();
   const tls = tlsOf(config, logger, challenges);
   return {
     listen: textOf(config.edge),
     limits: { connectionsPerClient: config.connectionsPerClient },
+    ...(config.tcpPorts && { tcpPorts: config.tcpPorts }),
     ...(tls && { tls, challenges }),
   };
 }

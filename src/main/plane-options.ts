@@ -15,6 +15,7 @@ export function planeOptions(config: Config): Partial<ControlPlaneOptions> {
     warmBytes: config.warmMemory ?? totalmem() / WARM_PART,
     keepAuditMax: config.auditKeep,
     loosening: config.loosenedTemplates,
+    ...(config.tcpPorts === undefined ? {} : { tcpPorts: config.tcpPorts }),
     quota: quotaOf(config),
   };
 }

@@ -48,6 +48,8 @@ export interface SandboxRecord {
   readonly exit?: Exit;
   readonly history: readonly HistoryEntry[];
   readonly queuePosition?: number;
+  /** Ports of this machine that lead to its `tcp` ports. */
+  readonly tcpPorts?: Readonly<Record<string, number>>;
   /** How its first life began. */
   readonly start?: 'claimed' | 'cold';
   /** Variables of its create that came too late for its program; commands and terminals get them. */

@@ -1,5 +1,5 @@
 import type { Config, Setting } from './settings.ts';
-import { integer, size, switchable, templateNames } from './values.ts';
+import { integer, portRange, size, switchable, templateNames } from './values.ts';
 
 /** What owners may have and how often anybody may ask, in the form of `settings.ts`. */
 
@@ -15,6 +15,12 @@ export interface OwnerConfig {
   readonly auditKeep: number;
   /** Templates that may ask for capabilities: names, or beginnings with `*`. */
   readonly loosenedTemplates: readonly string[];
+  readonly tcpPorts: PortRange | undefined;
+}
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
 }
 
 const setting = <Key extends keyof OwnerConfig>(row: Setting<Key>): Setting<Key> => row;
@@ -122,5 +128,16 @@ export const OWNER_SETTINGS = {
     fallback: () => ['*'],
     shown: '*',
     doc: 'Templates that may ask for `capabilities`, by name or by its beginning and `*`. `none`: no template may.',
+  }),
+  tcpPorts: setting({
+    key: 'tcpPorts',
+    flag: '--tcp-ports',
+    variable: 'ARC_TCP_PORTS',
+    fileKey: 'tcpPorts',
+    placeholder: 'FIRST-LAST',
+    read: portRange,
+    fallback: () => undefined,
+    shown: 'none: such ports are reached by TLS only',
+    doc: 'Ports of this machine, such as `20000-20999`, that are given to the `tcp` ports of sandboxes, for clients that speak plain TCP. They listen at the host of `--edge`.',
   }),
 } as const satisfies { readonly [Key in keyof OwnerConfig]: Setting<Key & keyof Config> };

@@ -53,6 +53,19 @@ export function integer(least: number, most: number): Reader<number> {
   };
 }
 
+/** Of ports that one machine listens at. */
+const MAX_PORT_RANGE = 4_096;
+
+/** `20000-20999`. */
+export const portRange: Reader<{ readonly first: number; readonly last: number }> = (written) => {
+  const match = typeof written === 'string' ? /^([0-9]{1,5})-([0-9]{1,5})$/.exec(written) : null;
+  const [first, last] = [Number(match?.[1]), Number(match?.[2])];
+  const fits = first >= 1_024 && last <= 65_535 && first <= last && last - first < MAX_PORT_RANGE;
+  return fits
+    ? good({ first, last })
+    : bad(`must be a range of at most ${MAX_PORT_RANGE} ports above 1023, such as 20000-20999`);
+};
+
 /** As people write sizes, `"512MiB"`; gives bytes. */
 export const size: Reader<number> = (written) => {
   const bytes = typeof written === 'string' ? parseSize(written) : written === 0 ? 0 : undefined;

@@ -39,6 +39,7 @@ import { SandboxService } from './sandboxes.ts';
 import { SecretStore } from './secrets.ts';
 import { SessionStore } from './sessions.ts';
 import { Starter } from './starter.ts';
+import { TcpPorts } from './tcp-ports.ts';
 import { TemplateStore } from './templates.ts';
 import { VitalSigns } from './vitals.ts';
 import { Waiters } from './waiters.ts';
@@ -185,7 +186,7 @@ function makeCore(deps: ControlPlaneDeps, closing: AbortSignal, onUse: (id: stri
   const core: Core = {
     ...{ store, engine, clock, rng, logger, options, time, activity, closing, quotas, secrets },
     router: new Routes(deps.router),
-    rows: new Rows(store, (owner) => quotas.of(owner)),
+    rows: new Rows(store, (owner) => quotas.of(owner), new TcpPorts(options.tcpPorts)),
     calls: new EngineCalls(engine, clock, options, (target) => void undoLate(core, target)),
     waiters: new Waiters(),
     admission: new Admission({ startsMax: options.startsMax, queueMax: options.queueMax }),

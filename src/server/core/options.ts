@@ -1,6 +1,7 @@
 import { ALL_TEMPLATES, type LooseningPolicy } from '../../domain/loosening.ts';
 import type { PressureLimits } from '../../domain/pressure.ts';
 import type { Quota } from '../../domain/quota.ts';
+import type { PortRange } from './tcp-ports.ts';
 
 /** Every bound of the control plane, with its unit. */
 export interface ControlPlaneOptions {
@@ -47,6 +48,8 @@ export interface ControlPlaneOptions {
   readonly loosening: LooseningPolicy;
   /** Ranges that allow-lists may name although sandboxes are refused them. */
   readonly networkOpen: readonly string[];
+  /** Ports of this machine for `tcp` ports of sandboxes; absent: none. */
+  readonly tcpPorts?: PortRange;
 }
 
 export const DEFAULT_OPTIONS: ControlPlaneOptions = {

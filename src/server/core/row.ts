@@ -77,6 +77,7 @@ export function routeOf(row: SandboxRow): Route {
     ...(wakes(row) ? { wakes: true } : {}),
     ports: row.spec.ports,
     ...(row.spec.tcp === undefined ? {} : { tcp: row.spec.tcp }),
+    ...(row.tcpPorts === undefined || row.state === 'removed' ? {} : { tcpPorts: row.tcpPorts }),
     ...(row.spec.access === undefined ? {} : { access: row.spec.access }),
     since: sinceOf(row),
   };
@@ -111,6 +112,7 @@ export const onlyKey = (owner: string, template: string): string => `${owner}/${
 function uniqueOf(row: SandboxRow): readonly string[] {
   return [
     ...(row.placement ? [`address:${row.placement.node}/${row.placement.address}`] : []),
+    ...(row.state === 'removed' ? [] : Object.values(row.tcpPorts ?? {}).map((port) => `tcp:${port}`)),
     ...(isOnly(row) ? [`only:${onlyKey(row.owner, row.spec.template)}`] : []),
   ];
 }

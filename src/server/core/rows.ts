@@ -4,6 +4,7 @@ import { breathe } from '../../kit/breathe.ts';
 import type { Store, Write } from '../../store/store.ts';
 import { PAGE_ROWS } from './options.ts';
 import { changeEvents, putRow, SANDBOX, type SandboxRow, type Versioned } from './row.ts';
+import type { TcpPorts } from './tcp-ports.ts';
 
 /** Tries of one change against rows that others change meanwhile. */
 const CHANGE_TRIES_MAX = 8;
@@ -14,11 +15,13 @@ const UNWRITTEN: ReadonlySet<string> = new Set<ErrorCode>(['conflict', 'disk_ful
 /** Rows of sandboxes in the store. Every change is one commit together with its events. */
 export class Rows {
   readonly #store: Store;
+  readonly ports: TcpPorts;
   readonly #quotaOf: (owner: string) => Quota;
   /** Ids of those that take room on a node, or will. */
   readonly #present = new Set<string>();
 
-  constructor(store: Store, quotaOf: (owner: string) => Quota) {
+  constructor(store: Store, quotaOf: (owner: string) => Quota, ports: TcpPorts) {
+    this.ports = ports;
     this.#store = store;
     this.#quotaOf = quotaOf;
   }
@@ -30,6 +33,7 @@ export class Rows {
 
   /** Every row that was written or seen is counted. */
   count(row: SandboxRow): void {
+    this.ports.note(row.id, row.tcpPorts, row.state !== 'removed');
     if (takesRoom(row)) this.#present.add(row.id);
     else this.#present.delete(row.id);
   }
@@ -58,7 +62,10 @@ export class Rows {
       return this.#written(row, revision);
     } catch (error) {
       const written = await this.#writtenAfterAll(row, error);
-      if (!written) throw quotaError(error, row.owner);
+      if (!written) {
+        this.ports.release(row.id, row.tcpPorts);
+        throw quotaError(error, row.owner);
+      }
       return written;
     }
   }

@@ -190,12 +190,14 @@ export class SandboxService implements Sandboxes {
     const { clock, time } = this.#core;
     const now = clock.now();
     const { ttlMs } = spec;
+    const tcpPorts = this.#core.rows.ports.take(id, spec.tcp ?? []);
     const queued: SandboxRow = {
       id,
       owner: caller.owner,
       ...{ spec, labels, start: 'cold' },
       ...(Object.keys(files).length > 0 ? { files } : {}),
       ...(only ? { only } : {}),
+      ...(tcpPorts ? { tcpPorts } : {}),
       ...born('queued', 'created', now),
       incarnation: 1,
       fresh: true,

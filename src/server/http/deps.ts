@@ -13,6 +13,8 @@ export interface SandboxUrls {
   /** The first port of a sandbox. */
   sandbox(id: string): string;
   port(id: string, port: number): string;
+  /** A port of this machine that leads to a `tcp` port. */
+  tcp(publicPort: number): string;
 }
 
 export interface ApiConfig {
@@ -82,6 +84,7 @@ export function sandboxUrls(options: {
     domain,
     edge: () => `${scheme}://${edgeHost}${suffix()}`,
     sandbox: (id) => `${scheme}://${id}.${domain}${suffix()}`,
+    tcp: (publicPort) => `tcp://${edgeHost.includes(':') ? `[${edgeHost}]` : edgeHost}:${publicPort}`,
     port: (id, port) => `${scheme}://${port}-${id}.${domain}${suffix()}`,
   };
 }

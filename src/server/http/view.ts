@@ -21,9 +21,13 @@ function exitView(exit: Exit): NonNullable<Sandbox['exit']> {
 
 function urlsOf(record: SandboxRecord, urls: SandboxUrls): { url: string | undefined; urls: Record<string, string> } {
   const [first, ...rest] = record.spec.ports;
-  if (first === undefined) return { url: undefined, urls: {} };
+  const raw = Object.entries(record.tcpPorts ?? {}).map(([port, at]) => [port, urls.tcp(at)] as const);
+  if (first === undefined) return { url: undefined, urls: Object.fromEntries(raw) };
   const url = urls.sandbox(record.id);
-  return { url, urls: Object.fromEntries([[first, url], ...rest.map((port) => [port, urls.port(record.id, port)])]) };
+  return {
+    url,
+    urls: Object.fromEntries([...raw, [first, url], ...rest.map((port) => [port, urls.port(record.id, port)])]),
+  };
 }
 
 export function networkView(policy: NetworkPolicy): Network {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer, connect as plain } from 'node:net';
 import { it, type TestContext } from 'node:test';
 import { connect } from 'node:tls';
 import { ArcError } from '../../../src/contract/errors.ts';
@@ -130,3 +131,39 @@ it('who waits for a sandbox that can not be woken is told why', async (t) => {
   await until(() => client.closed, 'the end');
   assert.equal(client.text, 'There is no room on this machine.\n');
 });
+
+it('a port of this machine leads to the sandbox that has it, wakes it, and to nobody once it is gone', async (t) => {
+  const free = await freePort();
+  const edge = await startEdge(t, { requestHeadMs: 300 }, { accessKey, tcpPorts: { first: free, last: free } });
+  const upstream = await startRawUpstream(t, '127.0.0.2', (socket) => socket.pipe(socket));
+  const tcp = [upstream.port];
+  const speak = async (text: string) => {
+    const socket = plain(free, '127.0.0.1', () => socket.end(text));
+    let answer = '';
+    socket.on('error', () => {});
+    socket.on('data', (bytes) => {
+      answer += bytes.toString();
+    });
+    await new Promise((done) => socket.on('close', done));
+    return answer;
+  };
+  assert.equal(await speak('nobody has it\n'), '');
+  const tcpPorts = { [upstream.port]: free };
+  await edge.router.set(route('sb-aaaa', '127.0.0.2', 80, { tcp, tcpPorts }));
+  assert.equal(await speak('hello\n'), 'hello\n');
+  await edge.router.set(route('sb-aaaa', '127.0.0.2', 80, { tcp, tcpPorts, access: 'token' }));
+  assert.match(await speak('wrong\n'), /^A token/);
+  const token = signAccess(accessKey, { id: 'sb-aaaa', port: upstream.port, expiresAt: Date.now() + 60_000 });
+  assert.equal(await speak(`${token}\nhello\n`), 'hello\n');
+  await edge.router.set(route('sb-aaaa', '127.0.0.2', 80, { state: 'removed', reason: 'user' }));
+  assert.equal(await speak('hello\n'), '');
+  await assert.rejects(startEdge(t, {}, { tcpPorts: { first: free, last: free } }), { code: 'port_in_use' });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((done) => server.once('listening', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}

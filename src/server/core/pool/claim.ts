@@ -136,10 +136,11 @@ async function prepare(core: Core, warm: Warm, wanted: Wanted, fit: Fitting): Pr
   }
 }
 
-function claimedRow({ clock, time }: Core, { doc }: Warm, wanted: Wanted, fit: Fitting): SandboxRow {
+function claimedRow({ clock, rows, time }: Core, { doc }: Warm, wanted: Wanted, fit: Fitting): SandboxRow {
   const now = clock.now();
   const { owner, spec, labels, files, key, only } = wanted;
   const { ttlMs, ttlPolicy } = spec;
+  const tcpPorts = rows.ports.take(doc.id, spec.tcp ?? []);
   return {
     ...{ id: doc.id, owner, spec, labels, ...born('running', 'claimed', now), incarnation: doc.incarnation },
     ...{ fresh: false, start: 'claimed', createdAt: now, startedAt: now },
@@ -148,6 +149,7 @@ function claimedRow({ clock, time }: Core, { doc }: Warm, wanted: Wanted, fit: F
     ...(ttlPolicy?.maxMs === undefined ? {} : { latest: time.in(ttlPolicy.maxMs) }),
     ...(key ? { idempotency: key.id } : {}),
     ...(only ? { only } : {}),
+    ...(tcpPorts ? { tcpPorts } : {}),
     ...(Object.keys(files).length > 0 ? { files } : {}),
     ...(Object.keys(fit.lateEnv).length > 0 ? { lateEnv: fit.lateEnv } : {}),
   };
