@@ -6,7 +6,7 @@ import { inodesFor, roundedSize } from '../../host/disk/blanks.ts';
 import { type HelperExec, type HelperStart, NS_NET_PATH, NS_USER_PATH } from '../../host/helper/port.ts';
 import type { StartOrder } from '../runtime.ts';
 import type { CompiledFilters } from './compiled-filters.ts';
-import { type OciConfig, ociConfig } from './config.ts';
+import { type ConfigOrder, type OciConfig, ociConfig } from './config.ts';
 import type { OciDeps } from './deps.ts';
 import { pidFileOf, stateRoot } from './flavour.ts';
 import type { OciProcess } from './process.ts';
@@ -19,6 +19,7 @@ const START_TIMEOUT_MS = 30_000;
 export function configFor(deps: OciDeps, filters: CompiledFilters, order: StartOrder, process: OciProcess): OciConfig {
   const { flavour } = deps;
   const seccomp = flavour.seccomp ? seccompFor(deps.arch, order.spec.capabilities) : undefined;
+  const parts: Pick<ConfigOrder, 'seccomp' | 'annotations'> = seccomp ? filters.parts(seccomp) : {};
   return ociConfig({
     id: order.id,
     process,
@@ -26,8 +27,18 @@ export function configFor(deps: OciDeps, filters: CompiledFilters, order: StartO
     joins: flavour.joins,
     ids: deps.plan.ids(order.slot),
     memoryBytes: order.spec.limits.memoryBytes,
-    ...(seccomp && filters.parts(seccomp)),
+    ...parts,
+    annotations: { ...whose(order), ...parts.annotations },
   });
+}
+
+/**
+ * Whose it is, for those who look at this machine: `crun state`, `runc state` and a search through the folders of sandboxes
+ * find it by owner and label. The prefix keeps labels away from what runtimes read.
+ */
+function whose({ owner, labels, spec }: StartOrder): Readonly<Record<string, string>> {
+  const marks = Object.entries(labels).map(([key, value]) => [`arc.label.${key}`, value]);
+  return { 'arc.owner': owner, 'arc.template': spec.template, ...Object.fromEntries(marks) };
 }
 
 /** Says everything to the helper; pure, so that a test can read what would be done. */
