@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
 import { encodeId, ID_BYTES, SANDBOX_ID } from '../contract/ids.ts';
 import type { Exit, ResolvedSpec } from '../contract/spec.ts';
+import type { Level } from '../contract/states.ts';
 import type { CreateOrder, EngineEvent, Held, Placement, Target } from '../engines/engine.ts';
 import type { NodeHelper } from '../host/helper/port.ts';
 import type { Images } from '../host/images.ts';
@@ -32,6 +33,8 @@ export interface AgentDeps {
   readonly checkRules: () => Promise<unknown>;
   /** What a program that ended badly said of the reason, where a person can do something about it. */
   readonly explain: (id: string, spec: ResolvedSpec) => Promise<string | undefined>;
+  /** Why a level that no runtime here gives is not to be had; default: what to install for it. */
+  readonly absent?: (level: Level) => string;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -64,7 +67,7 @@ export class Agent {
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
-    this.levels = new Levels(deps.runtimes);
+    this.levels = new Levels(deps.runtimes, deps.absent);
   }
 
   /** Finds what runs, then begins to listen and to sweep. Levels are tried in the background, at the first need at the latest. */
@@ -233,7 +236,7 @@ export class Agent {
     signal: AbortSignal,
   ): Promise<Placement> {
     const { id, incarnation, spec, fresh, labels, owner } = order;
-    const lowers = await this.#deps.images.resolve(spec.root);
+    const lowers = runtime.bringsRoot?.(spec.root) ? [] : await this.#deps.images.resolve(spec.root);
     await this.#makeRoom(before, order, runtime);
     // The writable layer that is kept belongs to the ids of its slot, so a restart stays on it.
     const slot = this.#held.get(id)?.slot ?? this.#deps.slots.take();

@@ -7,7 +7,7 @@ import type { Runtime } from '../runtimes/runtime.ts';
 
 /** Why a level that is in the words is not on this node at all. */
 const ABSENT: Readonly<Record<Level, string>> = {
-  wasm: 'no WebAssembly runtime is built in yet',
+  wasm: 'its engines are not installed; run `npm ci`',
   jail: 'bubblewrap is not installed, or the jail kit could not be compiled; install bubblewrap',
   container: 'neither crun nor runc works here; install crun',
   gvisor: 'runsc is not installed; install runsc',
@@ -22,10 +22,17 @@ const ABSENT: Readonly<Record<Level, string>> = {
 export class Levels {
   readonly #runtimes: readonly Runtime[];
   readonly #verdicts = new Map<Level, { readonly found: VerifiedLevel; readonly at: number }>();
+  readonly #absent: (level: Level) => string;
   readonly #tries = new Map<Runtime, Promise<readonly LevelReport[]>>();
 
-  constructor(runtimes: readonly Runtime[]) {
+  constructor(runtimes: readonly Runtime[], absent: (level: Level) => string = (level) => ABSENT[level]) {
     this.#runtimes = runtimes;
+    this.#absent = absent;
+  }
+
+  /** Those of runtimes that are here, whether they work or not. */
+  get levels(): readonly Level[] {
+    return LEVELS.filter((level) => this.#runtimes.some((runtime) => runtime.levels.includes(level)));
   }
 
   async reports(): Promise<readonly LevelReport[]> {
@@ -42,7 +49,7 @@ export class Levels {
         best.set(report.level, report.available ? { report, runtime } : { report });
       }
     }
-    return LEVELS.map((level) => best.get(level) ?? { report: { level, available: false, note: ABSENT[level] } });
+    return LEVELS.map((level) => best.get(level) ?? { report: { level, available: false, note: this.#absent(level) } });
   }
 
   /** What an adversary found at a level. One that it found something at takes no work until it is verified again. */
@@ -75,7 +82,7 @@ export class Levels {
       if (reports.some((report) => report.level === level && report.available)) return runtime;
     }
     const reports = await this.reports();
-    const why = reports.find((report) => report.level === level)?.note ?? ABSENT[level];
+    const why = reports.find((report) => report.level === level)?.note ?? this.#absent(level);
     const levels = reports.filter((report) => report.available).map((report) => report.level);
     throw new ArcError('isolation_unavailable', `the level "${level}" is not to be had on this node: ${why}`, {
       hint: levels.length === 0 ? 'Run `arc doctor`.' : `Ask for one of: ${levels.join(', ')}.`,

@@ -22,6 +22,8 @@ export interface ResolvedSpec {
   readonly ready: ReadySpec;
   readonly limits: Limits;
   readonly isolation: Level;
+  /** Of a template: the level of a create that asks for none. */
+  readonly usually?: Level;
   readonly capabilities: readonly string[];
   readonly network: NetworkPolicy;
   /** What its template gives, where the create asked for less: it may be opened again as far as that. */

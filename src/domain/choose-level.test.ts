@@ -74,3 +74,17 @@ test('auto gives an emulated level only where the template allows nothing else',
   assert.equal(chooseLevel(base('microvm'), 'auto', here), 'microvm');
   assert.equal(chooseLevel(base('container'), 'microvm', here), 'microvm');
 });
+
+test('where nothing is asked for, the usual level, else the next stronger one, else the strongest weaker one', () => {
+  const python = { ...base('wasm', { kind: 'builtin', name: 'python' }), usually: 'container' } as const;
+  assert.equal(chooseLevel(python, undefined, seen('wasm', 'jail', 'container', 'gvisor')), 'container');
+  assert.equal(chooseLevel(python, undefined, seen('wasm', 'gvisor')), 'gvisor');
+  assert.equal(chooseLevel(python, undefined, seen('wasm', 'jail')), 'jail');
+  assert.equal(chooseLevel(python, undefined, seen('wasm')), 'wasm');
+  assert.equal(chooseLevel(python, 'wasm', seen('wasm', 'container')), 'wasm');
+});
+
+test('the level wasm runs what its engines bring, and no root of programs for the machine', () => {
+  const shell = base('container', { kind: 'builtin', name: 'shell' });
+  assert.throws(() => chooseLevel({ ...shell, isolation: 'wasm' }, 'wasm'), /can not be run at the level wasm/);
+});

@@ -14,9 +14,14 @@ export interface LevelSeen {
 /** The builtin root that is a view of the machine's own programs: a jail shows it, nothing else can. */
 export const HOST_ROOT = 'host';
 
+/** The builtin roots that the engines of the level wasm bring themselves. */
+const WASM_ROOTS: readonly string[] = ['python', 'node'];
+
 /** What the root can be run by, whatever the template says about the least. */
 export function levelsOfRoot(root: RootRef): readonly Level[] {
-  return root.kind === 'builtin' && root.name === HOST_ROOT ? ['jail'] : LEVELS;
+  if (root.kind !== 'builtin') return LEVELS;
+  if (root.name === HOST_ROOT) return ['jail'];
+  return WASM_ROOTS.includes(root.name) ? LEVELS : LEVELS.filter((level) => level !== 'wasm');
 }
 
 /** What a template allows, weakest first: from its least level on, as far as its root goes. */
@@ -31,17 +36,17 @@ export function levelRank(level: Level): number {
 /**
  * @param base the template
  * @param asked of the create; `undefined`: the template's own least
- * @param seen what the machines give; looked at for `auto` only
+ * @param seen what the machines give; looked at for `auto` and for a template's usual level
  * @throws isolation_too_weak, isolation_unavailable
  */
 export function chooseLevel(
-  base: Pick<ResolvedSpec, 'template' | 'isolation' | 'root'>,
+  base: Pick<ResolvedSpec, 'template' | 'isolation' | 'root' | 'usually'>,
   asked: Level | 'auto' | undefined,
   seen: readonly LevelSeen[] = [],
 ): Level {
   const allowed = levelsAllowed(base);
   if (asked === 'auto') return strongest(base.template, allowed, seen);
-  const level = asked ?? base.isolation;
+  const level = asked ?? usual(base, allowed, seen);
   if (levelRank(level) < levelRank(base.isolation)) {
     throw new ArcError('isolation_too_weak', `${base.template} asks for ${base.isolation}, not ${level}`, {
       extra: { levels: allowed },
@@ -54,6 +59,19 @@ export function chooseLevel(
     });
   }
   return level;
+}
+
+/** Where nothing was asked for. With no usual level in the template it is the least, whatever the machines have. */
+function usual(
+  { isolation, usually }: Pick<ResolvedSpec, 'isolation' | 'usually'>,
+  allowed: readonly Level[],
+  seen: readonly LevelSeen[],
+): Level {
+  if (usually === undefined) return isolation;
+  const quick = seen.filter(({ available, emulated }) => available && emulated !== true).map(({ level }) => level);
+  const had = allowed.filter((level) => quick.includes(level));
+  const rank = levelRank(usually);
+  return had.find((level) => levelRank(level) >= rank) ?? had.findLast((level) => levelRank(level) < rank) ?? usually;
 }
 
 function strongest(template: string, allowed: readonly Level[], seen: readonly LevelSeen[]): Level {

@@ -111,7 +111,8 @@ describe('a request', () => {
   });
 
   it('gets the level it asks for when it is as strong as the template’s, else is refused', () => {
-    const level = fc.constantFrom(...LEVELS);
+    // A root of programs for the machine is nothing for the level wasm.
+    const level = fc.constantFrom(...LEVELS.filter((one) => one !== 'wasm'));
     fc.assert(
       fc.property(level, level, (least, asked) => {
         const from = resolveTemplate(template({ isolation: least }), root);

@@ -3,7 +3,7 @@ import type { CreateRequest } from '../contract/schemas/sandbox.ts';
 import type { Idle, ImageDefaults, Pool, Template } from '../contract/schemas/template.ts';
 import type { IdleSpec, Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef, TtlPolicy } from '../contract/spec.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
-import { chooseLevel, type LevelSeen, levelsOfRoot } from './choose-level.ts';
+import { chooseLevel, type LevelSeen, levelRank, levelsOfRoot } from './choose-level.ts';
 import { describePolicy, isList, within } from './network/allow-list.ts';
 import { type Cidr, parseCidr } from './network/cidr.ts';
 import { FLOW_BOUNDS } from './network/flow.ts';
@@ -117,6 +117,7 @@ export function resolveTemplate(
     ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
     afterReboot: template.afterReboot ?? 'recreate',
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
+    ...(template.usually === undefined ? {} : { usually: template.usually }),
     ...(template.tcp === undefined ? {} : { tcp: template.tcp }),
     ...(template.access === undefined ? {} : { access: template.access }),
     ...resolveSecrets(template, owner, faults),
@@ -125,6 +126,9 @@ export function resolveTemplate(
     ...resolveLife(template, faults),
   };
   const levels = levelsOfRoot(root);
+  if (levelRank(spec.usually ?? spec.isolation) < levelRank(spec.isolation)) {
+    faults.add(`usually: ${spec.usually} is weaker than isolation, ${spec.isolation}`);
+  }
   if (!levels.includes(spec.isolation)) faults.add(`isolation: this root runs at ${levels.join(', ')} only`);
   faults.throwIfAny('invalid_template');
   return spec;

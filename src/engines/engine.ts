@@ -103,6 +103,8 @@ export interface EngineCapabilities {
 export interface Engine {
   readonly name: string;
   readonly capabilities: EngineCapabilities;
+  /** What it may be able to give, known without trying; absent: not known. */
+  readonly levels?: readonly Level[];
   nodes(): Promise<readonly NodeReport[]>;
   /**
    * Starts it, resolves when its command runs (readiness is the control plane's to check through `probe`).

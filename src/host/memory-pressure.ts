@@ -1,10 +1,13 @@
 import { readFile } from 'node:fs/promises';
+import { freemem, totalmem } from 'node:os';
 import type { MemoryPressure } from '../engines/engine.ts';
 
 const KIB = 1024;
 
 export async function readMemoryPressure(): Promise<MemoryPressure> {
   const [meminfo, stalls] = await Promise.all([text('/proc/meminfo'), text('/proc/pressure/memory')]);
+  // Other systems than Linux have no such file.
+  if (meminfo === '') return { totalBytes: totalmem(), availableBytes: freemem() };
   return memoryPressure(meminfo, stalls);
 }
 

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { uptime } from 'node:os';
 
 /**
  * A clock that two runs of Arc share: it goes on from one process to the next until the machine is restarted, and
@@ -13,6 +14,16 @@ export interface BootClock {
 
 /** The kernel's boot id and CLOCK_MONOTONIC. Only `main/` makes it. */
 export function realBootClock(): BootClock {
-  const id = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const id = bootId();
   return { id, uptimeMs: () => Number(process.hrtime.bigint() / 1000n) / 1000 };
+}
+
+const ID = '/proc/sys/kernel/random/boot_id';
+/** A clock that is set moves what is worked out from it by less than this, between two starts of the machine by more. */
+const SAME_BOOT_MS = 60_000;
+
+/** Other systems than Linux have no such id: there the minute of the start has to do. */
+function bootId(): string {
+  if (existsSync(ID)) return readFileSync(ID, 'utf8').trim();
+  return `since-${Math.round((Date.now() - uptime() * 1000) / SAME_BOOT_MS)}`;
 }

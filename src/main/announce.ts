@@ -12,6 +12,8 @@ export interface ReadyFacts {
   readonly pid: number;
   readonly tookMs: number;
   readonly sandboxes: number;
+  /** It runs without root. */
+  readonly plain?: boolean;
 }
 
 export function announcer(json: boolean, write: (line: string) => void): Announce {
@@ -30,7 +32,7 @@ export function announcer(json: boolean, write: (line: string) => void): Announc
       write(`  API        ${facts.api}  (page: ${facts.api}/docs)`);
       write(`  sandboxes  ${address}  (${facts.sandboxes} running)`);
       write(`  key        ${facts.dataDir}/admin.key`);
-      write('  try        ./arc create whoami');
+      write(`  try        ./arc ${facts.plain ? "run python -- python3 -c 'print(6*7)'" : 'create whoami'}`);
     },
   };
 }

@@ -4,7 +4,7 @@ import { ArcError } from '../contract/errors.ts';
 import { signAccess } from '../domain/access-token.ts';
 import { createEdge, type EdgeOptions } from '../edge/edge.ts';
 import { EdgeTally } from '../edge/figures.ts';
-import { createLocalEngine, type LocalNode, type Programs } from '../engines/local/index.ts';
+import { createLocalEngine, createPlainEngine, type LocalNode, type Programs } from '../engines/local/index.ts';
 import { createBuiltins } from '../host/builtins/create-builtins.ts';
 import { builtinTemplates } from '../host/builtins/templates.ts';
 import { buildHelper, buildJailKit } from '../host/helper/build.ts';
@@ -51,6 +51,8 @@ export interface PlatformOptions {
   /** The admin's key. */
   readonly secret: string;
   readonly say: (line: string) => void;
+  /** Whoever runs this is not root. */
+  readonly plain: boolean;
   /** Set by the crash tests only. */
   readonly crashAt: CrashPoint | undefined;
 }
@@ -60,7 +62,8 @@ const RECLAIM_WAIT_MS = 1_000;
 const clock = realClock;
 const rng = realRng;
 
-export async function startPlatform({ config, logger, secret, say, crashAt }: PlatformOptions): Promise<Platform> {
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const { config, logger, secret, say, crashAt } = options;
   const undo = new CleanupStack();
   try {
     const { dataDir } = config;
@@ -68,14 +71,14 @@ export async function startPlatform({ config, logger, secret, say, crashAt }: Pl
     const trap = <T extends object>(name: string, port: T) => crashable(name, port, crashAt, () => helperPid());
     const store = trap('store', storeIn(dataDir));
     await undo.add('store', () => store.close());
-    const supervised = await superviseHelper({ binary: await buildHelper(), dataDir, clock, logger });
-    helperPid = () => supervised.pid;
-    const helper = trap('helper', supervised);
-    await undo.add('helper connection', () => helper[Symbol.asyncDispose]());
+    const supervised = await helperOf(options);
+    helperPid = () => supervised?.pid;
+    const helper = supervised && trap('helper', supervised);
+    await undo.add('helper connection', async () => await helper?.[Symbol.asyncDispose]());
 
     const images = imagesOf(dataDir, logger, helper);
     const ports: number[] = [];
-    const node = await localNode(config, logger, helper, images, () => ports);
+    const node = await nodeOf(config, logger, helper, images, () => ports);
     await undo.add('engine', async () => await node[Symbol.asyncDispose]());
 
     const accessKey = edgeKey(config.dataDir, rng);
@@ -161,6 +164,35 @@ function localNode(
     served: dataDirIsLocked,
     programs: programs(),
     arcPorts,
+    wasm: { node: process.execPath, project: ROOT },
+    logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
+  });
+}
+
+async function helperOf({ config, logger, plain }: Pick<PlatformOptions, 'config' | 'logger' | 'plain'>) {
+  if (plain) return undefined;
+  return await superviseHelper({ binary: await buildHelper(), dataDir: config.dataDir, clock, logger });
+}
+
+async function nodeOf(
+  config: Config,
+  logger: Logger,
+  helper: NodeHelper | undefined,
+  images: Images,
+  arcPorts: () => readonly number[],
+) {
+  if (helper === undefined) return await plainNode(config, logger, images);
+  return await localNode(config, logger, helper, images, arcPorts);
+}
+
+/** This machine for whoever is not root on it. */
+function plainNode({ dataDir }: Config, logger: Logger, images: Images) {
+  const bwrap = finder(searchPath()).find('bwrap');
+  return createPlainEngine({
+    ...{ dataDir, images, clock, rng, log: logger, run: runProgram, arch: process.arch },
+    ...(bwrap === undefined ? {} : { bwrap }),
+    node: hostname(),
+    wasm: { node: process.execPath, project: ROOT },
     logs: new JournalLogs(join(dataDir, 'sandboxes'), clock),
   });
 }
@@ -185,13 +217,13 @@ function sleepersOf(plane: () => ControlPlane): Pick<EdgeOptions, 'onActivity' |
   return { onActivity: (id) => plane().used(id), waker: { wake: (id) => plane().waker.wake(id) } };
 }
 
-function imagesOf(dataDir: string, logger: Logger, helper: NodeHelper): Images {
+function imagesOf(dataDir: string, logger: Logger, helper: NodeHelper | undefined): Images {
   const builtins = createBuiltins({
     ...{ dataDir, logger, clock, node: process.execPath },
     whoami: { source: join(ROOT, 'native/whoami.c'), binary: join(ROOT, 'native/build/whoami') },
     notes: join(ROOT, 'examples/vulnerable-notes'),
   });
-  return createImages({ dataDir, logger, clock, helper, builtins });
+  return createImages({ dataDir, logger, clock, builtins, ...(helper === undefined ? {} : { helper }) });
 }
 
 type LevelTeller = {
@@ -199,10 +231,14 @@ type LevelTeller = {
 };
 
 /** What this node gives, and then what an adversary could do in it. */
-async function tryLevels(node: LocalNode, say: (line: string) => void, logger: Logger): Promise<void> {
+async function tryLevels(
+  node: Pick<LocalNode, 'engine'> & { verifier?: LocalNode['verifier'] },
+  say: (line: string) => void,
+  logger: Logger,
+): Promise<void> {
   try {
     await tellLevels(node.engine, say);
-    await node.verifier.atStart();
+    await node.verifier?.atStart();
   } catch (error) {
     logger.warn({ error }, 'the levels of this node are not known yet');
   }

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** `server.json` in the data folder: where the running server answers, for client commands and for `arc down`. */
@@ -40,11 +40,22 @@ export function runningServer(dataDir: string): ServerFile | undefined {
 
 /** Field 22 of /proc/PID/stat; undefined for a process that is not there, or is a zombie. */
 export function processStart(pid: number): number | undefined {
+  if (!existsSync('/proc/self/stat')) return answersSignals(pid) ? 0 : undefined;
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' ? undefined : Number(fields[19]);
   } catch {
     return undefined;
+  }
+}
+
+/** All that can be known where there is no /proc, such as on macOS. */
+function answersSignals(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -59,13 +59,14 @@ function refuseWhereOneRuns(dataDir: string): void {
 }
 
 async function serve(config: Config, announce: Announce, began: number): Promise<number> {
-  refusePlainUser();
   makeDataDir(config.dataDir);
   using _lock = lockDataDir(config.dataDir);
-  await prepareHost({
-    ...{ dataDir: config.dataDir, mayInstall: config.setup },
-    say: (line) => announce.step(line),
-  });
+  const plain = isPlainUser();
+  if (plain) announce.step(PLAIN);
+  else {
+    const say = (line: string) => announce.step(line);
+    await prepareHost({ dataDir: config.dataDir, mayInstall: config.setup, say });
+  }
   const logger = pinoLogger(config.logLevel);
   const ended = endOfService();
   const secret = adminKey(config.dataDir, realRng);
@@ -73,6 +74,7 @@ async function serve(config: Config, announce: Announce, began: number): Promise
     config,
     logger,
     secret,
+    plain,
     crashAt: parseCrashPoint(process.env.ARC_TEST_CRASH_AT),
     say: (line) => announce.step(line),
   }).catch(async (error) => {
@@ -88,6 +90,7 @@ async function serve(config: Config, announce: Announce, began: number): Promise
     announce.ready({
       ...{ ...facts, dataDir: config.dataDir, tookMs: realClock.monotonic() - began },
       sandboxes: await platform.runningCount(),
+      ...(plain ? { plain } : {}),
     });
     await ended;
     announce.step('stopping; sandboxes stay');
@@ -98,12 +101,12 @@ async function serve(config: Config, announce: Announce, began: number): Promise
   return 0;
 }
 
-/** Namespaces, mounts and veths of others' making need root. Said before anything is made. */
-function refusePlainUser(): void {
-  if (process.getuid?.() === 0) return;
-  throw new ArcError('not_root', 'the level container and gvisor need root on this machine', {
-    hint: 'Run `arc up` as root. As a plain user the client commands work against a server elsewhere (ARC_URL, ARC_API_KEY).',
-  });
+const PLAIN =
+  'as a plain user: Python and JavaScript at the level wasm, without ports; root would add images, ports and the levels jail, container, gvisor and microvm';
+
+/** Namespaces, mounts and veths of others' making need root; engines of WebAssembly do not. */
+function isPlainUser(): boolean {
+  return process.getuid?.() !== 0;
 }
 
 /** Others may pass through it to what is theirs, and read nothing else. */

@@ -1,4 +1,4 @@
-import type { Exit, Limits, ResolvedSpec } from '../contract/spec.ts';
+import type { Exit, Limits, ResolvedSpec, RootRef } from '../contract/spec.ts';
 import type { Level } from '../contract/states.ts';
 import type {
   ExecInfo,
@@ -57,9 +57,15 @@ export interface RuntimeCapabilities {
 
 export interface Runtime {
   readonly name: string;
+  /** Levels that it can give where it works. */
+  readonly levels: readonly Level[];
   readonly capabilities: RuntimeCapabilities;
   /** For each capability that it has not: why, said to people. */
   readonly lacks?: Readonly<Partial<Record<keyof RuntimeCapabilities, string>>>;
+  /** Why no adversary can be run in it: it runs no programs that are made for the processor. */
+  readonly unverifiable?: string;
+  /** Is that root in the runtime itself, so that nothing need be made of it on this machine? */
+  bringsRoot?(root: RootRef): boolean;
   /** One report for each level it can give, or why not here. Tries the real thing; cached by the caller. */
   probe(): Promise<readonly LevelReport[]>;
   /** Whatever can be made before the start. Optional work: `start` does it when it was not done. */

@@ -15,10 +15,11 @@ const PROGRAM = /^src\/(?!.*\.test\.ts$).*\.tsx?$/;
 const EVERYWHERE = /^(src|test|bench|examples)\/.*\.tsx?$/;
 /**
  * The composition roots; where the real clocks are made; what starts the whole program for a test, and a folder's own
- * tools for tests; and the one timer of the SDK and the clock of the console, which run where there is no kit.
+ * tools for tests; and the one timer of the SDK, the clock of the console and the workers of the level wasm, which run where there
+ * is no kit.
  */
 const REAL =
-  /^src\/(kit\/(real|boot)\.ts|main\/|testing\/(launch|fakes\/manual-clock)\.ts|sdk\/wait\.ts|console\/lib\/clock\.ts|[a-z]+\/testing\/)/;
+  /^src\/(kit\/(real|boot)\.ts|main\/|testing\/(launch|fakes\/manual-clock)\.ts|sdk\/wait\.ts|console\/lib\/clock\.ts|runtimes\/wasm\/worker\/|[a-z]+\/testing\/)/;
 /** Letting the event loop turn once is no matter of time. */
 const REAL_OR_A_BREATH = new RegExp(`${REAL.source}|^src/kit/breathe\\.ts`);
 /** This folder names what it bans. */

@@ -64,6 +64,7 @@ export class Verifier implements EngineVerify {
     for (const { report, runtime } of await levels.tried()) {
       const { level, note } = report;
       if (runtime === undefined) absent.push({ level, note });
+      else if (runtime.unverifiable !== undefined) absent.push({ level, note: runtime.unverifiable });
       else if (wanted(report.emulated === true)) {
         const one = await verifyLevel(runtime, level, parts).catch((error: unknown) => {
           log.error({ err: error, level }, 'a level could not be verified');

@@ -195,6 +195,11 @@ export const Template = Type.Object(
     diskKind: Type.Optional(Type.Union([Type.Literal('image'), Type.Literal('memory')])),
     /** The least level; a create may ask for more. */
     isolation: Type.Optional(LevelName),
+    /**
+     * The level of a create that asks for none. Where it is not to be had: the next stronger one that is, else the
+     * strongest of the weaker ones that the template allows. Default: the least.
+     */
+    usually: Type.Optional(LevelName),
     capabilities: Type.Optional(
       Type.Array(Type.Enum(TEMPLATE_CAPABILITIES), {
         maxItems: 16,

@@ -26,6 +26,7 @@ import type { Run } from '../../kit/run.ts';
 import { bwrap, jailFlavour } from '../../runtimes/jail/index.ts';
 import { FLAVOURS, type Flavour, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
+import { createWasm, type Wasm } from '../../runtimes/wasm/index.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
 import { type MachinePrograms, machineRuntimes } from './machines.ts';
 import { type LocalNetwork, localNetwork } from './network.ts';
@@ -76,6 +77,8 @@ export interface LocalEngineDeps {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  /** What the level wasm is made of: Node, and the folder that holds `src` and `node_modules`. */
+  readonly wasm?: { readonly node: string; readonly project: string };
   /** Node's name of the processor architecture. */
   readonly arch: string;
   /** Ports that Arc itself listens on, which no sandbox may reach; known once it does. */
@@ -97,6 +100,8 @@ export interface LocalNode extends AsyncDisposable {
 const OPEN_FILES_FALLBACK = 1024;
 /** Chunks of log that are looked at to explain a failed start. */
 const LAST_CHUNKS = 16;
+/** Within the ids of a slot, who a worker of the level wasm is. */
+const WORKER_UID = 1_000;
 
 /** Everything of this machine behind the Engine port. Returns before it is open, so that the API can answer meanwhile. */
 export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNode> {
@@ -108,9 +113,10 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   const trials = new Set<string>();
   const borrow = borrower(slots, trials, deps.rng, network, deps.log);
   const parts = await nodeParts(deps, plan, firewall);
+  const wasm = wasmOf(deps, plan, slots);
   const agent = new Agent({
     node: deps.node,
-    runtimes: await runtimesOf(deps, parts, borrow),
+    runtimes: [...(await runtimesOf(deps, parts, borrow)), ...(wasm === undefined ? [] : [wasm.runtime])],
     isTrial: (id) => trials.has(id),
     helper: deps.helper,
     images: deps.images,
@@ -126,8 +132,9 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
   const opened = open(deps, parts, plan, network, agent);
   opened.catch((error: unknown) => deps.log.error({ err: error }, 'this machine can not hold sandboxes'));
   const verifier = localVerifier(deps, plan, agent, borrow);
+  const { levels } = agent.levels;
   const engine = new LocalEngine({
-    ...{ node: deps.node, dataDir: deps.dataDir, agent, logs: deps.logs, network, verifier, opened },
+    ...{ node: deps.node, dataDir: deps.dataDir, agent, levels, logs: deps.logs, network, verifier, opened },
   });
   return {
     engine,
@@ -139,6 +146,7 @@ export async function createLocalEngine(deps: LocalEngineDeps): Promise<LocalNod
     [Symbol.asyncDispose]: async () => {
       await opened.catch(() => undefined);
       agent.close();
+      wasm?.close();
       await network.close();
     },
   };
@@ -182,6 +190,18 @@ async function nodeParts(deps: LocalEngineDeps, plan: NetworkPlan, firewall: Fir
     lastOutput: (id) => lastOutput(deps.logs, id),
     log: deps.log,
   };
+}
+
+/** Its workers have ids that are no sandbox's: each that lives has those of a slot. */
+function wasmOf(deps: LocalEngineDeps, plan: NetworkPlan, slots: Slots): Wasm | undefined {
+  if (deps.wasm === undefined) return undefined;
+  const { dataDir, programs, run, clock, log, arch } = deps;
+  const borrowUid = () => {
+    const slot = slots.take();
+    return { uid: plan.ids(slot).hostBase + WORKER_UID, giveBack: () => slots.give(slot) };
+  };
+  const jail = programs.bwrap === undefined ? {} : { bwrap: programs.bwrap };
+  return createWasm({ ...deps.wasm, ...jail, dataDir, root: true, arch, borrowUid, run, clock, log });
 }
 
 /** The end of what a sandbox has printed, or nothing where there is no log yet. */

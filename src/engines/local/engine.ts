@@ -5,6 +5,7 @@ import type { Verifier } from '../../agent/verify/verifier.ts';
 import { ArcError } from '../../contract/errors.ts';
 import { EXEC_ID } from '../../contract/ids.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
+import type { Level } from '../../contract/states.ts';
 import { cgroupKind } from '../../host/cgroups/kind.ts';
 import { readMemoryPressure } from '../../host/memory-pressure.ts';
 import type {
@@ -37,9 +38,12 @@ export interface LocalEngineParts {
   readonly node: string;
   readonly dataDir: string;
   readonly agent: Agent;
+  readonly levels: readonly Level[];
   readonly logs: NodeLogs;
-  readonly verifier: Verifier;
-  readonly network: LocalNetwork;
+  /** Absent where only levels are that no adversary can be run in. */
+  readonly verifier?: Verifier;
+  /** Absent where sandboxes have no network. */
+  readonly network?: LocalNetwork;
   /** Settled once the node's truth is known; calls wait for it, the API's port does not. */
   readonly opened: Promise<void>;
 }
@@ -55,36 +59,43 @@ export class LocalEngine implements Engine {
     park: true,
     placeOnNode: false,
   };
+  readonly levels: readonly Level[];
   readonly execs: EngineExecs;
   readonly files: EngineFiles;
   readonly logs: EngineLogs;
   readonly stats: EngineStats;
   readonly limits: EngineLimits;
-  readonly verify: EngineVerify;
-  readonly network: EngineNetwork;
+  readonly verify?: EngineVerify;
+  readonly network?: EngineNetwork;
   readonly #parts: LocalEngineParts;
 
   constructor(parts: LocalEngineParts) {
     this.#parts = parts;
+    this.levels = parts.levels;
     this.execs = execsOf(parts);
     this.files = filesOf(parts);
     this.logs = parts.logs;
     this.stats = statsOf(parts);
     this.limits = limitsOf(parts);
+    const { verifier } = parts;
+    if (verifier === undefined) return;
     this.verify = {
       run: async () => {
         await parts.opened;
-        return await parts.verifier.run();
+        return await verifier.run();
       },
-      last: () => parts.verifier.last(),
+      last: () => verifier.last(),
     };
-    this.network = networkOf(parts);
+    if (parts.network !== undefined) this.network = networkOf(parts, parts.network);
   }
 
   async nodes(): Promise<readonly NodeReport[]> {
     const { agent, node, opened } = this.#parts;
     await opened;
-    const [levels, mounts] = await Promise.all([agent.levels.reports(), readFile('/proc/self/mountinfo', 'utf8')]);
+    const [levels, mounts] = await Promise.all([
+      agent.levels.reports(),
+      readFile('/proc/self/mountinfo', 'utf8').catch(() => ''),
+    ]);
     return [
       {
         name: node,
@@ -198,7 +209,7 @@ function limitsOf({ agent, opened }: LocalEngineParts): EngineLimits {
   };
 }
 
-function networkOf({ agent, network, opened }: LocalEngineParts): EngineNetwork {
+function networkOf({ agent, opened }: LocalEngineParts, network: LocalNetwork): EngineNetwork {
   return {
     set: async (target, spec) => {
       await opened;

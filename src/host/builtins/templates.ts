@@ -1,10 +1,5 @@
 import type { Template } from '../../contract/schemas/template.ts';
-
-/**
- * A first process that does nothing but be there for commands: it reaps what they leave behind (as pid 1 it must, or
- * zombies fill the pid limit) and goes at SIGTERM.
- */
-const WAIT = ['/bin/bash', '-c', 'trap "exit 0" TERM INT; while :; do sleep infinity & wait; done'];
+import { WAIT } from './wait.ts';
 
 const ENV = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -36,6 +31,8 @@ export function builtinTemplates(): Template[] {
       ports: [8080],
       ready: 'none',
       memory: '128MiB',
+      isolation: 'wasm',
+      usually: 'container',
     },
     {
       name: 'node',
@@ -47,6 +44,8 @@ export function builtinTemplates(): Template[] {
       ports: [8080],
       ready: 'none',
       memory: '256MiB',
+      isolation: 'wasm',
+      usually: 'container',
     },
     {
       name: 'host',

@@ -40,3 +40,18 @@ function checksum(bytes: Buffer, at: number): number {
   for (let i = at; i < at + RECORD_BYTES - 4; i++) hash = Math.imul(hash ^ (bytes[i] ?? 0), 16_777_619);
   return hash >>> 0;
 }
+
+/** A whole record. */
+export function encodeRecord(header: Omit<RecordHeader, 'length'>, data: Uint8Array): Buffer {
+  const record = Buffer.alloc(RECORD_BYTES + data.length);
+  record.writeUInt32LE(MAGIC, 0);
+  record.writeUInt32LE(data.length, 4);
+  record.writeBigUInt64LE(BigInt(header.seq), 8);
+  record.writeBigUInt64LE(BigInt(Math.round(header.time * 1000)) * 1000n, 16);
+  record.writeBigUInt64LE(BigInt(header.offset), 24);
+  record.writeBigUInt64LE(BigInt(header.dropped), 32);
+  record.writeUInt32LE(STREAMS.indexOf(header.stream) + 1, 40);
+  record.writeUInt32LE(checksum(record, 0), 44);
+  record.set(data, RECORD_BYTES);
+  return record;
+}

@@ -38,6 +38,7 @@ const MEMORY_BYTES_MIN = 2 * 1024 * 1024;
 /** One virtual machine for each sandbox. The helper holds the monitor, the monitor the machine, and its first program the rest. */
 export class MicrovmRuntime implements Runtime {
   readonly name: string;
+  readonly levels = ['microvm'] as const;
   readonly capabilities: RuntimeCapabilities = {
     ...{ exec: true, terminal: true, files: true, stats: true },
     ...{ freeze: true, checkpoint: false },

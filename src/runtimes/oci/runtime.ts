@@ -1,6 +1,7 @@
 import { chmod, chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { ArcError } from '../../contract/errors.ts';
 import type { Exit, Limits } from '../../contract/spec.ts';
+import type { Level } from '../../contract/states.ts';
 import { clean } from '../../domain/missing-capability.ts';
 import type {
   ExecInfo,
@@ -49,6 +50,7 @@ const ASK_TIMEOUT_MS = 10_000;
 /** One OCI program on one node. It decides what is to be done; the helper does it, the program isolates. */
 export class OciRuntime implements Runtime {
   readonly name: string;
+  readonly levels: readonly Level[];
   readonly capabilities: RuntimeCapabilities = {
     exec: true,
     terminal: true,
@@ -68,6 +70,7 @@ export class OciRuntime implements Runtime {
   /** @param probe tries a real sandbox; see `probe.ts` */
   constructor(deps: OciDeps, probe: (runtime: OciRuntime) => Promise<readonly LevelReport[]>) {
     this.name = deps.flavour.name;
+    this.levels = [deps.flavour.level];
     this.#deps = deps;
     this.#filters = new CompiledFilters(deps.program);
     this.#probe = () => probe(this);

@@ -95,7 +95,7 @@ export class SandboxService implements Sandboxes {
       options.idempotencyKey === undefined ? undefined : idempotencyKey(caller, options.idempotencyKey, request);
     const earlier = key && (await usedFor(this.#core.store, key));
     if (earlier !== undefined) return await this.#sameAgain(earlier, options);
-    const seen = request.isolation === 'auto' ? await this.#levels() : [];
+    const seen = request.isolation === 'auto' ? await this.#levels() : this.#levelsUntried();
     const made = await this.#pools.behind(() =>
       this.#templates.using(request.template, (template) =>
         this.#begin(caller, template, { request, seen }, key, options),
@@ -104,6 +104,11 @@ export class SandboxService implements Sandboxes {
     if (typeof made === 'string') return await this.#sameAgain(made, options);
     if (made.row.start === 'claimed') return await this.#afterClaim(made, options, key === undefined);
     return await this.#afterWrite(made, options, key === undefined);
+  }
+
+  /** Enough for a create that asks for no level, and costs no trying of any. */
+  #levelsUntried(): readonly LevelSeen[] {
+    return (this.engine.levels ?? []).map((level) => ({ level, available: true }));
   }
 
   /** A warm one where there is one that fits, else a row that waits for its start. */

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import type { NetworkUse, Target } from '../../../src/engines/engine.ts';
+import type { EngineNetwork, NetworkUse, Target } from '../../../src/engines/engine.ts';
 import { realClock } from '../../../src/kit/real.ts';
 import { addProgram } from './harness.ts';
 import { type LocalWorld, localWorld } from './local-world.ts';
@@ -99,7 +99,9 @@ async function names(at: LocalWorld): Promise<{ names: Outbound['names']; use: N
     reachedRebound: await reaches(at, target, [PRIVATE]),
     forgotten: await until(async () => (await reaches(at, target, [NAMED])).length === 0),
   };
-  return { names: found, use: await at.node.engine.network.use(target) };
+  const use = await at.node.engine.network?.use(target);
+  if (use === undefined) throw new Error('this node has no network for sandboxes');
+  return { names: found, use };
 }
 
 async function networks(at: LocalWorld): Promise<Outbound['networks']> {
@@ -115,8 +117,8 @@ async function networks(at: LocalWorld): Promise<Outbound['networks']> {
 
 async function changed(at: LocalWorld): Promise<Outbound['changed']> {
   const target = await start(at, 'none');
-  const set = (network: Parameters<typeof at.node.engine.network.set>[1]['network']) =>
-    at.node.engine.network.set(target, { network });
+  const set = async (network: Parameters<EngineNetwork['set']>[1]['network']) =>
+    await at.node.engine.network?.set(target, { network });
   await set('public');
   const open = await reaches(at, target, [NAMED]);
   await set('none');

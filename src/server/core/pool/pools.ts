@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { RootRef } from '../../../contract/spec.ts';
+import type { ResolvedSpec, RootRef } from '../../../contract/spec.ts';
 import { refill } from '../../../domain/pool/plan.ts';
 import { type MemoryFacts, squeezed } from '../../../domain/pool/pressure.ts';
 import { share } from '../../../domain/pool/share.ts';
@@ -171,7 +171,7 @@ export class Pools {
     const lowers = await this.#images.resolve(root).catch(() => undefined);
     const text = JSON.stringify([record.resolved, lowers]);
     const version = createHash('sha256').update(text).digest('hex');
-    this.#pools.set(name, new Pool(name, record.resolved, version, this.#now()));
+    this.#pools.set(name, new Pool(name, usual(record.resolved), version, this.#now()));
     this.kick();
   }
 
@@ -390,4 +390,9 @@ export class Pools {
 
 function tooSmall({ bounds }: Pool, short: number): string {
   return `its pool should hold at least ${bounds.min}, and ${bounds.min - short} fit in the node's memory for pools`;
+}
+
+/** Warm ones are for those who ask for no level. */
+function usual(spec: ResolvedSpec): ResolvedSpec {
+  return { ...spec, isolation: spec.usually ?? spec.isolation };
 }
