@@ -1,7 +1,7 @@
 /* What the helper holds, and the loop's own tools. */
 #include <sys/epoll.h>
 #include <sys/un.h>
-enum { PROTOCOL_VERSION = 1, RECORD_VERSION = 1, ID_BYTES_MAX = 41, ORPHANS_MAX = 1024 };
+enum { PROTOCOL_VERSION = 1, RECORD_VERSION = 1, ID_BYTES_MAX = 41, ORPHANS_MAX = 1024, JOBS_MAX = 256 };
 enum { /* message types; PROTOCOL.md describes each */
   M_HELLO = 1, M_START, M_STOP, M_DESTROY, M_LIST, M_SIGNAL, M_SUBSCRIBE, M_EXEC, M_ATTACH, M_EXECS, M_SIGNAL_EXEC,
   M_RESIZE_EXEC, M_FILES, M_LAYER_MARKS, M_QUIT, M_OK = 64, M_ERROR, M_ITEM, M_EXIT_EVENT,
@@ -51,10 +51,9 @@ static int listen_at(const char *path) {
   strcpy(a.sun_path, path), unlink(path); int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   return fd < 0 || bind(fd, (void *)&a, sizeof a) || listen(fd, 128) ? -1 : fd;
 }
-static void answer(struct ref ref, unsigned type, const struct buf *b);
-static void answer_error(struct ref ref, const char *code, const char *why);
-static void conn_close(struct conn *c), conn_flush(struct conn *c), conn_pump(struct conn *c);
-static void broadcast_exit(struct sandbox *s), clean_up(struct sandbox *s); /* in serve.h */
+static void answer(struct ref ref, unsigned type, const struct buf *b), conn_close(struct conn *c);
+static void answer_error(struct ref ref, const char *code, const char *why), conn_flush(struct conn *c);
+static void conn_pump(struct conn *c), broadcast_exit(struct sandbox *s), clean_up(struct sandbox *s); /* serve.h */
 static struct { pid_t pid; int status; i64 at; } orphans[ORPHANS_MAX]; /* reaped before their start was reported */
 static unsigned norphans;
 static bool orphan_take(pid_t pid, i64 since, int *status) {

@@ -1,44 +1,10 @@
-/* Connections and the work they order: framing, the answer queue, which message goes where, and workers. A malformed
- * frame ends that connection only. A sandbox has at most one worker: a later order takes an earlier one's place. */
-enum { CONNECTIONS_MAX = 1024, JOBS_MAX = 256 /* workers at once, file sessions among them */,
-       QUEUE_BYTES_MAX = 8 << 20 /* answers and events that a client has not read; beyond: it is closed */ };
+/* Which message goes where, and workers. A sandbox has at most one: a later order takes an earlier one's place. */
+#include "conn.h"
 struct job { /* work in a forked child; its answer comes back through a pipe */
   struct src src;
   pid_t pid; unsigned kind; struct ref ref; i64 begun; struct buf order, result; struct job *next;
 };
-static struct job *jobs; static int nconns, njobs; static uint64_t serials;
-static void reap(void);
-static void update(struct conn *c) {
-  bool full = (c->exec && c->exec->input.n > 0) || c->out.n - c->sent > QUEUE_BYTES_MAX / 8;
-  bool more = c->out.n > c->sent || (c->exec && c->exec->frames.n > c->exec->sent);
-  if (!c->closed) rewatch(&c->src, (full ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0));
-}
-static void conn_close(struct conn *c) {
-  if (c->closed) return;
-  c->closed = true, nconns--, exec_detach(c), drop(&c->src); UNLINK(conns, c);
-  free(c->in.p), free(c->out.p), c->in = c->out = (struct buf){0}, bury(c);
-}
-static void conn_flush(struct conn *c) {
-  while (!c->closed && c->sent < c->out.n) {
-    ssize_t n = send(c->src.fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) break;
-    if (n < 0 && errno != EINTR) return conn_close(c);
-    if (n > 0) c->sent += (size_t)n;
-  }
-  if (c->closed) return;
-  if (c->sent == c->out.n || c->sent > CHUNK_BYTES) consume(&c->out, c->sent), c->sent = 0;
-  if (c->out.n > QUEUE_BYTES_MAX) return conn_close(c);
-  update(c);
-}
-static void say(struct conn *c, unsigned type, uint32_t id, const struct buf *b) {
-  frame(&c->out, type, id, b ? b->p : NULL, b ? b->n : 0), conn_flush(c);
-}
-static void answer(struct ref ref, unsigned type, const struct buf *b) {
-  struct conn *c = conns; while (c && c->serial != ref.conn) c = c->next; if (c) say(c, type, ref.id, b);
-}
-static void answer_error(struct ref ref, const char *code, const char *why) {
-  struct buf b = {0}; text(&b, "code", code), text(&b, "message", why), answer(ref, M_ERROR, &b), free(b.p);
-}
+static struct job *jobs; static int njobs; static void reap(void);
 static void broadcast_exit(struct sandbox *s) {
   struct buf b = {0}; text(&b, "id", s->id), num(&b, "inc", s->inc), add(&b, s->exit.p, s->exit.n);
   for (struct conn *c = conns, *next; c; c = next) if (next = c->next, c->subscribed) say(c, M_EXIT_EVENT, 0, &b);
@@ -182,30 +148,9 @@ static void request(struct conn *c, const struct msg *m) {
   if (!s || s->inc != inc) return answer_error(ref, "sandbox_not_found", "there is no such incarnation here");
   sandbox_request(c, ref, s, m);
 }
-static void conn_pump(struct conn *c) {
-  size_t at = 0; struct msg m; int r = 0;
-  while (!c->closed && !(c->exec && c->exec->input.n) && (r = parse(&c->in, at, &m)) == 1) {
-    at += HEADER_BYTES + m.n; if (c->over) continue;
-    if (!c->exec) request(c, &m);
-    else if (!exec_input(c->exec, &m)) return conn_close(c);
-  }
-  if (r < 0) conn_close(c);
-  if (!c->closed) consume(&c->in, at), update(c);
-}
-static void on_conn(struct src *src, unsigned events) {
-  struct conn *c = src->of; static char data[CHUNK_BYTES]; if (events & EPOLLOUT) conn_flush(c);
-  if (events & EPOLLOUT && !c->closed && c->exec) exec_write(c->exec);
-  /* With input that its program has not read, it is read from again when that is gone. */
-  if (c->closed || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || (c->exec && c->exec->input.n)) return;
-  ssize_t n = recv(src->fd, data, sizeof data, 0); if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (n <= 0) return conn_close(c);
-  add(&c->in, data, (size_t)n), conn_pump(c);
-}
 static void on_accept(struct src *s, unsigned events) {
   struct ucred who; socklen_t n = sizeof who;
   int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); (void)events; if (fd < 0) return;
   bool ours = !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) && (!who.uid || who.uid == geteuid());
-  if (nconns >= CONNECTIONS_MAX || !ours) return shut(fd);
-  struct conn *c = make(sizeof *c); c->serial = ++serials, c->next = conns, conns = c, nconns++;
-  watch(&c->src, fd, EPOLLIN, on_conn, c);
+  if (ours) conn_new(fd); else shut(fd);
 }

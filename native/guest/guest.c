@@ -1,74 +1,68 @@
 /* The first program of a virtual machine that holds one sandbox: loads the kernel's modules, waits for the order on a
- * virtio-serial port, starts the program, and serves commands, terminals, files and figures of it with the helper's own
- * code and wire (../PROTOCOL.md), many connections over that port (mux.h). Nothing in here protects the host. */
+ * virtio-serial port (QEMU) or a vsock connection (Firecracker: `arc.channel=vsock` on the kernel's command line),
+ * starts the program, and serves commands, terminals, files and figures of it with the helper's own code and wire
+ * (../PROTOCOL.md), many connections over that port (mux.h). Nothing in here protects the host. */
 #include "../base.h"
 #include "machine.h"
 #include "mux.h"
 #include "box.h"
+#include "../conn.h"
+#include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/signalfd.h>
-enum { EVENTS_MAX = 64, CONNECTIONS_MAX = 256, QUEUE_BYTES_MAX = 8 << 20, LAST_WORDS_MS = 1000,
+enum { EVENTS_MAX = 64, LAST_WORDS_MS = 1000,
     DEVICE_TRIES_MAX = 10000, M_STATS = 32, M_PROCESSES = 33 };
-static int nconns; static uint64_t serials; static struct src signals;
+static struct src signals;
 /* What the program prints: from a pipe to a port, which takes one piece at a time. */
 static struct pump { struct src pipe, port; char data[MUX_BYTES_MAX]; size_t n, sent; bool flushed; } pumps[2];
 static i64 over; /* when the program ended, or 0 */
-static void update(struct conn *c) {
-  bool full = (c->exec && c->exec->input.n > 0) || c->out.n - c->sent > QUEUE_BYTES_MAX / 8;
-  bool more = c->out.n > c->sent || (c->exec && c->exec->frames.n > c->exec->sent);
-  if (!c->closed) rewatch(&c->src, (full ? 0 : EPOLLIN) | (more ? EPOLLOUT : 0));
-}
-static void conn_close(struct conn *c) {
-  if (c->closed) return;
-  c->closed = true, nconns--, exec_detach(c), drop(&c->src); UNLINK(conns, c);
-  free(c->in.p), free(c->out.p), c->in = c->out = (struct buf){0}, bury(c);
-}
-static void conn_flush(struct conn *c) {
-  while (!c->closed && c->sent < c->out.n) {
-    ssize_t n = send(c->src.fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL);
-    if (n < 0 && errno == EAGAIN) break;
-    if (n < 0 && errno != EINTR) return conn_close(c);
-    if (n > 0) c->sent += (size_t)n;
-  }
-  if (c->closed) return;
-  if (c->sent == c->out.n || c->sent > CHUNK_BYTES) consume(&c->out, c->sent), c->sent = 0;
-  if (c->out.n > QUEUE_BYTES_MAX) return conn_close(c);
-  update(c);
-}
-static void answer(struct ref ref, unsigned type, const struct buf *b) {
-  struct conn *c = conns; while (c && c->serial != ref.conn) c = c->next;
-  if (c) frame(&c->out, type, ref.id, b ? b->p : NULL, b ? b->n : 0), conn_flush(c);
-}
-static void answer_error(struct ref ref, const char *code, const char *why) {
-  struct buf b = {0}; text(&b, "code", code), text(&b, "message", why), answer(ref, M_ERROR, &b), free(b.p);
-}
+static bool vsock; static struct src calls; /* by vsock the host calls port 1, and is called at 2 and 3 */
 static void answer_done(struct ref ref, int failed) {
   struct buf b = {0}; if (failed) put_failure(&b);
   answer(ref, failed ? M_ERROR : M_OK, &b), free(b.p);
+}
+static void printed_all(struct pump *p) { /* by vsock it is with the host when that has hung up in turn */
+  char none; rewatch(&p->port, 0);
+  if (vsock && !fcntl(p->port.fd, F_SETFL, 0)) {
+    struct timeval limit = {.tv_usec = LAST_WORDS_MS * 1000 - 1};
+    setsockopt(p->port.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), shutdown(p->port.fd, SHUT_WR);
+    while (read(p->port.fd, &none, 1) > 0) {}
+  }
+  p->flushed = true;
 }
 static void pump(struct pump *p) {
   ssize_t n = 0;
   for (;;) {
     if (p->n == p->sent) { /* the port takes more only when it has given away what it had */
       struct pollfd room = {.fd = p->port.fd, .events = POLLOUT}; poll(&room, 1, 0);
-      if (!(room.revents & POLLOUT)) return rewatch(&p->pipe, 0), rewatch(&p->port, EPOLLOUT);
+      if (!(room.revents & (vsock ? POLLOUT | POLLHUP | POLLERR : POLLOUT)))
+        return rewatch(&p->pipe, 0), rewatch(&p->port, EPOLLOUT);
       n = p->pipe.fd < 0 ? 0 : read(p->pipe.fd, p->data, sizeof p->data); if (n < 0 && errno == EINTR) continue;
       if (n < 0) return rewatch(&p->pipe, EPOLLIN), rewatch(&p->port, 0);
-      if (n == 0) return drop(&p->pipe), p->flushed = true, rewatch(&p->port, 0);
+      if (n == 0) return drop(&p->pipe), printed_all(p);
       p->n = (size_t)n, p->sent = 0;
     }
     ssize_t w = write(p->port.fd, p->data + p->sent, p->n - p->sent);
+    if (w < 0 && vsock && errno != EAGAIN) w = (ssize_t)(p->n - p->sent); /* nobody takes it any more */
     if (w <= 0) return rewatch(&p->pipe, 0), rewatch(&p->port, EPOLLOUT);
     p->sent += (size_t)w;
   }
 }
 static void on_pump(struct src *s, unsigned events) { (void)events, pump(s->of); }
+static int vsock_call(unsigned number) {
+  struct sockaddr_vm host = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = number};
+  int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (void *)&host, sizeof host) || fcntl(fd, F_SETFL, O_NONBLOCK)) return shut(fd), -1;
+  return fd;
+}
 static void start(struct ref ref, const struct msg *m) {
   int out[2], err[2], failed; if (box) return answer_error(ref, "wrong_state", "it is started already");
   box = make(sizeof *box), box->next = boxes, boxes = box, box->phase = PARTIAL; snprintf(box->id, sizeof box->id,
       "%s", get(m, "id"));
   box->inc = get_num(m, "inc", 0); if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) return answer_error(ref,
       "internal", "pipe");
+  for (unsigned i = 0; vsock && i < 2; i++) /* a restored machine's connections would be dead: made with the order */
+    if ((pumps[i].port.fd = vsock_call(i + 2)) < 0) return answer_error(ref, "internal", "vsock");
   fchmod(out[1], 0666), fchmod(err[1], 0666); /* so that a program of any user can open /dev/stdout again */
   failed = identity(m) || network(m) || root(m) || group(m) || program(m, out[1], err[1]);
   close(out[1]), close(err[1]);
@@ -148,29 +142,6 @@ static void request(struct conn *c, const struct msg *m) {
   if (!box) return answer_error(ref, "wrong_state", "it is not started");
   box_request(c, ref, m);
 }
-static void conn_pump(struct conn *c) {
-  size_t at = 0; struct msg m; int r = 0;
-  while (!c->closed && !(c->exec && c->exec->input.n) && (r = parse(&c->in, at, &m)) == 1) {
-    at += HEADER_BYTES + m.n; if (c->over) continue;
-    if (!c->exec) request(c, &m);
-    else if (!exec_input(c->exec, &m)) return conn_close(c);
-  }
-  if (r < 0) conn_close(c);
-  if (!c->closed) consume(&c->in, at), update(c);
-}
-static void on_conn(struct src *src, unsigned events) {
-  struct conn *c = src->of; static char data[CHUNK_BYTES]; if (events & EPOLLOUT) conn_flush(c);
-  if (events & EPOLLOUT && !c->closed && c->exec) exec_write(c->exec);
-  if (c->closed || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || (c->exec && c->exec->input.n)) return;
-  ssize_t n = recv(src->fd, data, sizeof data, 0); if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (n <= 0) return conn_close(c);
-  add(&c->in, data, (size_t)n), conn_pump(c);
-}
-static void accept_stream(int fd) {
-  if (nconns >= CONNECTIONS_MAX) return shut(fd);
-  struct conn *c = make(sizeof *c); c->serial = ++serials, c->next = conns, conns = c, nconns++;
-  watch(&c->src, fd, EPOLLIN, on_conn, c);
-}
 /* How it ended goes to a small disk of its own, which outlives the machine and can not grow. */
 static void ended(int status) {
   struct buf b = {0}; struct exit_info e = exit_now(status, NULL); e.oom = cgroup_ooms("") > 0 && (e.sig || e.code);
@@ -208,10 +179,22 @@ static void loop(void) {
     if (port.fd >= 0) mux_flush();
   }
 }
+static void on_call(struct src *s, unsigned events) { /* the host is one caller at a time: the newest */
+  int fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); (void)events; if (fd < 0) return;
+  mux_reset(), consume(&mux_in, mux_in.n), welcome = false, drop(&port);
+  watch(&port, fd, EPOLLIN | EPOLLOUT | EPOLLET, on_port, NULL);
+}
+static int vsock_listen(void) {
+  struct sockaddr_vm any = {.svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = 1};
+  int fd = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0 || bind(fd, (void *)&any, sizeof any) || listen(fd, 8)) return -1;
+  return port.fd = -1, watch(&calls, fd, EPOLLIN, on_call, NULL), 0;
+}
 static int load_modules(void) { /* in the order in which the kit has named them */
   struct dirent **names; int n = scandir("/modules", &names, NULL, alphasort), failed = 0;
   for (int i = 0; i < n; i++) {
-    int fd = *names[i]->d_name == '.' ? -1 : open(str("/modules/%s", names[i]->d_name), O_RDONLY | O_CLOEXEC);
+    bool unused = *names[i]->d_name == '.' || (strstr(names[i]->d_name, "vsock") && !vsock);
+    int fd = unused ? -1 : open(str("/modules/%s", names[i]->d_name), O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST) failed = (fprintf(stderr, "arc: %s: %m\n",
         names[i]->d_name), -1);
     shut(fd);
@@ -228,8 +211,11 @@ static int boot(void) {
   sigset_t set; umask(022), signal(SIGPIPE, SIG_IGN);
   mount("dev", "/dev", "devtmpfs", 0, NULL), mount("proc", "/proc", "proc", 0, NULL), mount("sys", "/sys", "sysfs", 0,
       NULL);
-  int console = open("/dev/console", O_RDWR | O_NOCTTY); for (int i = 0; console >= 0 && i < 3; i++) dup2(console, i);
+  int console = open("/dev/console", O_RDWR | O_NOCTTY); if (console < 0) console = open("/dev/null", O_RDWR);
+  for (int i = 0; console >= 0 && i < 3; i++) dup2(console, i);
   write_text("/proc/sys/vm/overcommit_memory", "1"); /* what is too much ends by the limit, as at any other level */
+  char line[4096]; vsock = read_file(AT_FDCWD, "/proc/cmdline", line, sizeof line) > 0 &&
+      strstr(line, "arc.channel=vsock");
   if (load_modules() || mount("cgroup", "/cg", "cgroup2", 0, NULL) || write_text("/cg/cgroup.subtree_control",
       "+memory +pids +cpu")) return -1;
   shut(await_device("/dev/vda", O_RDONLY)); if (mount("/dev/vda", "/low", "erofs", MS_RDONLY | MS_NODEV | MS_NOSUID,
@@ -237,10 +223,11 @@ static int boot(void) {
   close(fd_floor = open("/dev/null", O_RDONLY | O_CLOEXEC)), sigemptyset(&set), sigaddset(&set, SIGCHLD);
   sigprocmask(SIG_BLOCK, &set, NULL), epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   watch(&signals, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), EPOLLIN, on_signal, NULL);
+  if (data_dir = "/run", vsock) return vsock_listen();
   for (int i = 0; i < 2; i++) if ((pumps[i].port.fd = await_device(str("/dev/vport0p%d", i + 2),
       O_WRONLY | O_NONBLOCK)) < 0) return -1;
   int fd = await_device("/dev/vport0p1", O_RDWR | O_NONBLOCK); if (fd < 0) return -1;
-  data_dir = "/run"; watch(&port, fd, EPOLLIN | EPOLLOUT | EPOLLET, on_port, NULL); return 0;
+  watch(&port, fd, EPOLLIN | EPOLLOUT | EPOLLET, on_port, NULL); return 0;
 }
 int main(void) {
   if (getpid() != 1) return fprintf(stderr, "arc-guest is the first program of a virtual machine\n"), 64;

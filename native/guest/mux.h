@@ -8,7 +8,7 @@ enum { MUX_HELLO = 1, MUX_WELCOME, MUX_OPEN, MUX_DATA, MUX_CREDIT, MUX_END };
 struct stream { struct src src; unsigned id; size_t credit, sent; struct buf in; bool ended; struct stream *next; };
 static struct stream *streams; static struct src port; static struct buf mux_in, mux_out; static size_t mux_sent;
 static int nstreams; static bool welcome;
-static void accept_stream(int fd);
+static void conn_new(int fd); /* in conn.h */
 static uint32_t mux_check(const char *head, const char *p, size_t n) {
   uint32_t h = 2166136261u;
   for (size_t i = 0; i < 8; i++) h = (h ^ (unsigned char)head[i]) * 16777619u;
@@ -67,7 +67,7 @@ static void stream_open(unsigned id) {
     return mux_send(MUX_END, id, NULL, 0);
   struct stream *s = make(sizeof *s);
   s->id = id, s->credit = MUX_WINDOW, s->next = streams, streams = s, nstreams++;
-  watch(&s->src, pair[0], EPOLLIN, on_stream, s), accept_stream(pair[1]);
+  watch(&s->src, pair[0], EPOLLIN, on_stream, s), conn_new(pair[1]);
 }
 static void mux_reset(void) {
   while (streams) stream_close(streams);
