@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArcError } from '../contract/errors.ts';
+import { kitFolder } from '../engines/local/machines.ts';
 import {
   type Facts,
   formatDoctor,
@@ -10,6 +12,7 @@ import {
   runDoctor,
 } from '../host/doctor/index.ts';
 import { helperIsBuilt } from '../host/helper/build.ts';
+import { findKit } from '../host/kit/kit.ts';
 import { instanceTag } from '../host/network/plan.ts';
 import { realClock, realRng } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
@@ -61,6 +64,12 @@ function factsOf(config: Config, tag: string): Facts {
       );
     },
     helper: () => helperFacts(dataDir),
+    kit: async () => {
+      const dir = kitFolder(dataDir);
+      const kit = await findKit(dir);
+      if (kit !== undefined) return { kernel: kit.version };
+      return existsSync(join(dir, 'kit.json')) ? 'of another version' : 'none';
+    },
   };
 }
 

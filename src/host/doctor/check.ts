@@ -35,6 +35,8 @@ export interface Facts {
   /** `silent`: something holds the lock of the data folder, and the API doesn't answer. */
   readonly server: () => Promise<'running' | 'silent' | 'none'>;
   readonly helper: () => Promise<HelperFacts>;
+  /** What virtual machines start from. */
+  readonly kit: () => Promise<{ readonly kernel: string } | 'of another version' | 'none'>;
   /** Tries an idmapped mount on the data folder's file system; gives why it can't be, or undefined. */
   readonly tryIdmap?: () => Promise<string | undefined>;
 }

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { realClock } from '../../kit/real.ts';
+import { type Breakage, MACHINE_BREAKAGES } from './breakages.ts';
 import type { Result } from './check.ts';
 import { type FakeMachine, factsOf, goodMachine, noted, probeOf } from './fake-machine.ts';
 import { CHECKS, formatDoctor, realProbe, runDoctor } from './index.ts';
-
-/** One way in which each check must go red, and what the report must say. Every check has at least one row. */
-interface Breakage {
-  readonly check: string;
-  readonly when: string;
-  readonly status: 'warn' | 'fail';
-  readonly says: RegExp;
-  readonly breakIt: (machine: FakeMachine) => void;
-}
 
 const REPORT = '/var/lib/arc/verify.json';
 const CHAIN = { chain: { family: 'ip', table: 'filter', name: 'FORWARD', hook: 'forward', policy: 'drop' } };
@@ -51,6 +43,7 @@ const portTaken = (port: number) => (machine: FakeMachine) => {
 };
 
 const BREAKAGES: readonly Breakage[] = [
+  ...MACHINE_BREAKAGES,
   { check: 'server.root', when: 'a plain user asks', status: 'warn', says: /user 1000/, breakIt: user },
   {
     check: 'server.answers',

@@ -4,6 +4,7 @@ import { cgroupChecks } from './checks/cgroups.ts';
 import { clockChecks } from './checks/clock.ts';
 import { kernelChecks } from './checks/kernel.ts';
 import { limitChecks } from './checks/limits.ts';
+import { machineChecks } from './checks/machines.ts';
 import { networkChecks } from './checks/network.ts';
 import { programChecks } from './checks/programs.ts';
 import { serverChecks } from './checks/server.ts';
@@ -17,6 +18,7 @@ export const CHECKS = [
   ...kernelChecks,
   ...cgroupChecks,
   ...programChecks,
+  ...machineChecks,
   ...networkChecks,
   ...certificateChecks,
   ...limitChecks,

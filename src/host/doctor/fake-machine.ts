@@ -41,6 +41,7 @@ export function goodMachine(): FakeMachine {
     present: new Set([
       '/proc/self/ns/user',
       '/dev/loop-control',
+      '/dev/kvm',
       '/usr/include/stdio.h',
       '/var/lib/arc',
       '/var/lib',
@@ -93,6 +94,7 @@ export function factsOf(machine: FakeMachine): Facts {
     maxSandboxes: 4000,
     server: async () => 'none',
     helper: async () => ({ built: true, version: undefined, expected: '1' }),
+    kit: async () => ({ kernel: '6.1.0' }),
     tryIdmap: async () => undefined,
     ...machine.facts,
   };
