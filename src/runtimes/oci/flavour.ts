@@ -1,4 +1,4 @@
-import type { RootRef } from '../../contract/spec.ts';
+import type { Limits, RootRef } from '../../contract/spec.ts';
 import type { Level } from '../../contract/states.ts';
 import type { OciConfig } from './config.ts';
 import type { OciProcess } from './process.ts';
@@ -6,7 +6,7 @@ import type { SandboxFolder } from './sandbox-folder.ts';
 
 /** What differs between the programs that the helper starts, as a value; everything else is shared. */
 export interface Flavour {
-  readonly name: 'crun' | 'runc' | 'runsc' | 'bwrap' | 'nsjail';
+  readonly name: 'crun' | 'runc' | 'runsc' | 'kata' | 'bwrap' | 'nsjail';
   readonly level: Level;
   /**
    * `paths`: the program joins the prepared namespaces by the paths in its config.
@@ -27,6 +27,8 @@ export interface Flavour {
   readonly ownInit?: boolean;
   /** It would mount a file system of its own over an empty /tmp, where the files API does not see it. */
   readonly coversTmp?: boolean;
+  /** What must be on the machine for it to be tried at all; without it the level is refused by these words. */
+  readonly needs?: { readonly path: string; readonly why: string };
   /** Memory and tasks of the runtime itself inside the sandbox's cgroup, on top of what the template gives the program. */
   readonly overhead: { readonly memoryBytes: number; readonly pidsFactor: number; readonly pids: number };
   /** Below this nothing starts. */
@@ -40,7 +42,7 @@ export interface Flavour {
   exec(program: string, folder: SandboxFolder, id: string, exec: ExecFiles): readonly string[];
   /** For a program that does not read OCI documents, or not all of one: the same content in its own words. */
   readonly documents?: {
-    start(config: OciConfig, at: { program: string; folder: SandboxFolder; root: RootRef }): string;
+    start(config: OciConfig, at: DocumentOrder): string;
     command(process: OciProcess): string;
   };
   /** Where the host's signals, and perhaps its process list, are not the sandbox's: how the runtime is asked instead. */
@@ -51,6 +53,14 @@ export interface Flavour {
     ps(program: string, folder: SandboxFolder, id: string): readonly string[];
     state(program: string, folder: SandboxFolder, id: string): readonly string[];
   };
+}
+
+/** What a document may need beside the OCI one. */
+export interface DocumentOrder {
+  readonly program: string;
+  readonly folder: SandboxFolder;
+  readonly root: RootRef;
+  readonly limits: Limits;
 }
 
 export interface ExecFiles {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ExecFiles, Flavour } from './flavour.ts';
+import { kata } from './kata.ts';
 import type { OciProcess } from './process.ts';
 import type { SandboxFolder } from './sandbox-folder.ts';
 
@@ -115,4 +116,4 @@ function exec(begin: readonly string[], files: ExecFiles, id: string): readonly 
   return [...begin, 'exec', '--detach', '--pid-file', files.pidFile, ...console, '--process', files.process, id];
 }
 
-export const FLAVOURS = { crun, runc, runsc } as const;
+export const FLAVOURS = { crun, runc, runsc, kata } as const;

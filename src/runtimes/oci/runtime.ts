@@ -343,9 +343,9 @@ export class OciRuntime implements Runtime {
     const hostInterface = plan.hostInterface(order.slot, order.spec.network);
     const record = recordOf(order, flavour.name, { address, hostInterface });
     const config = configFor(this.#deps, this.#filters, order, startProcess(order.spec, user, this.#deps.limits));
-    const root = order.spec.root;
+    const { root, limits } = order.spec;
     const document =
-      flavour.documents?.start(config, { program: this.#deps.program, folder, root }) ?? JSON.stringify(config);
+      flavour.documents?.start(config, { program: this.#deps.program, folder, root, limits }) ?? JSON.stringify(config);
     // Of an earlier incarnation things may lie in it, which are taken away first.
     const made = (await mkdir(folder.dir, { recursive: true, mode: FOLDER_MODE })) !== undefined;
     if (!made) await this.#clear(folder);
