@@ -21,6 +21,7 @@ const BENCHES: Readonly<Record<string, readonly string[]>> = {
   wake: [],
   parked: [],
   density: ['4000'],
+  levels: [],
   'edge/bench': [],
 };
 const ROOT = join(import.meta.dirname, '..');
@@ -79,6 +80,9 @@ const here = {
   versions: {
     Node: process.version.slice(1),
     crun: firstLine('crun', '--version'),
+    runsc: firstLine('runsc', '--version'),
+    bubblewrap: firstLine('bwrap', '--version'),
+    QEMU: firstLine('qemu-system-x86_64', '--version'),
     'Docker Engine': firstLine('dockerd', '--version'),
     nginx: firstLine('nginx', '-v'),
     HAProxy: firstLine('haproxy', '-v'),

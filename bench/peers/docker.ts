@@ -19,6 +19,8 @@ export interface DockerPeer extends AsyncDisposable {
   importImage(name: string, files: readonly { path: string; mode: number; data: Buffer }[]): Promise<void>;
   /** Create and start; gives the container's id and address. */
   run(image: string, command: readonly string[]): Promise<{ id: string; address: string }>;
+  /** `docker run --rm` of a program that ends: ms from the create until the container is gone. */
+  runToEnd(image: string, command: readonly string[]): Promise<number>;
   /** Runs a command in a container that runs, to its end. */
   exec(id: string, command: readonly string[]): Promise<void>;
   remove(id: string): Promise<void>;
@@ -67,6 +69,18 @@ export async function startDocker(bip = '10.210.0.1/16'): Promise<DockerPeer> {
       const inspected = await call('GET', `/containers/${id}/json`);
       const detail = JSON.parse(inspected.body.toString()) as { NetworkSettings: { IPAddress: string } };
       return { id, address: detail.NetworkSettings.IPAddress };
+    },
+    async runToEnd(image, command) {
+      const began = performance.now();
+      const limits = { Memory: 16 * 1024 ** 2, PidsLimit: 64, AutoRemove: true };
+      const body = { Image: image, Cmd: command, HostConfig: limits };
+      const created = await call('POST', '/containers/create', Buffer.from(JSON.stringify(body)));
+      const { Id: id } = JSON.parse(created.body.toString()) as { Id: string };
+      const gone = call('POST', `/containers/${id}/wait?condition=removed`);
+      const started = await call('POST', `/containers/${id}/start`);
+      if (started.status !== 204) throw new Error(`docker start: ${started.body.toString()}`);
+      await gone;
+      return performance.now() - began;
     },
     async exec(id, command) {
       const body = { Cmd: command, AttachStdout: true, AttachStderr: true };
