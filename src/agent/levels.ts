@@ -11,7 +11,7 @@ const ABSENT: Readonly<Record<Level, string>> = {
   jail: 'bubblewrap is not installed, or the jail kit could not be compiled; install bubblewrap',
   container: 'neither crun nor runc works here; install crun',
   gvisor: 'runsc is not installed; install runsc',
-  kata: 'no Kata runtime is built in yet',
+  kata: 'kata-runtime is not installed; it also needs /dev/kvm',
   microvm: 'nothing to make virtual machines from is here; make it with `arc kit`, then start Arc again',
 };
 

@@ -36,12 +36,12 @@ export const LEVEL_WORDS: Readonly<Record<Level, LevelWords>> = {
   kata: {
     protects: 'a virtual machine with a kernel of its own, driven like a container',
     exposes: 'needs a hole in the guest kernel, and then one in the virtual machine monitor or the processor',
-    how: 'Kata Containers 3 and a machine with /dev/kvm',
+    how: 'a kata-runtime with the OCI commands (Kata Containers 1.x) and a machine with /dev/kvm',
   },
   microvm: {
     protects: 'a virtual machine with a kernel of its own and few devices',
     exposes: 'needs a hole in the guest kernel, and then one in the virtual machine monitor or the processor',
-    how: '`arc kit`, then start Arc again; /dev/kvm makes it fast',
+    how: '`arc kit`, then start Arc again; /dev/kvm makes it fast, and lets Firecracker be used',
   },
 };
 

@@ -30,6 +30,8 @@ const TEST_NEEDS: readonly Need[] = [
   test('Chromium', 'chromium', 'chromium'),
   test('ip', 'ip', 'iproute2'),
   test('QEMU', 'qemu-system-x86_64', 'qemu-system-x86'),
+  test('socat', 'socat', 'socat'),
+  test('readelf', 'readelf', 'binutils'),
   test('depmod', 'depmod', 'kmod'),
   test('cpio', 'cpio', 'cpio'),
   test('setfattr', 'setfattr', 'attr'),

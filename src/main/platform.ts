@@ -252,10 +252,24 @@ async function tellLevels(engine: LevelTeller, say: (line: string) => void): Pro
 
 /** What virtual machines need, where all of it is here. */
 function machinePrograms(find: (name: string) => string | undefined): Pick<Programs, 'machines'> {
-  const [qemu, bwrap, mkfsErofs] = ['qemu-system-x86_64', 'bwrap', 'mkfs.erofs'].map(find);
-  const [unshare, mount] = ['unshare', 'mount'].map(find);
-  if (!(qemu && bwrap && mkfsErofs && unshare && mount)) return {};
-  return { machines: { qemu, bwrap, mkfsErofs, unshare, mount } };
+  const [qemu, bwrap, mkfsErofs, unshare, mount] = [
+    'qemu-system-x86_64',
+    'bwrap',
+    'mkfs.erofs',
+    'unshare',
+    'mount',
+  ].map(find);
+  const [program, jailer, socat, setpriv] = ['firecracker', 'jailer', 'socat', 'setpriv'].map(find);
+  if (!(mkfsErofs && unshare && mount)) return {};
+  return {
+    machines: {
+      ...{ mkfsErofs, unshare, mount },
+      ...(qemu && bwrap && { qemu: { program: qemu, bwrap } }),
+      ...(program && {
+        firecracker: { program, ...(jailer && { jailer }), ...(socat && { socat }), ...(setpriv && { setpriv }) },
+      }),
+    },
+  };
 }
 
 /** Absolute paths of the programs that the engine calls. */
@@ -277,6 +291,7 @@ function programs(): Programs {
     ...optional('runsc'),
     ...optional('bwrap'),
     ...optional('ip'),
+    ...(find('kata-runtime') && { kata: needed('kata-runtime') }),
     jailKit: buildJailKit,
     ...machinePrograms(find),
   };

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from '../../agent/agent.ts';
@@ -24,7 +25,15 @@ import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { Run } from '../../kit/run.ts';
 import { bwrap, jailFlavour } from '../../runtimes/jail/index.ts';
-import { FLAVOURS, type Flavour, type NodeParts, OciRuntime, probeLevel, Records } from '../../runtimes/oci/index.ts';
+import {
+  FLAVOURS,
+  type Flavour,
+  type NodeParts,
+  OciRuntime,
+  probeLevel,
+  Records,
+  refusedLevel,
+} from '../../runtimes/oci/index.ts';
 import type { Runtime } from '../../runtimes/runtime.ts';
 import { createWasm, type Wasm } from '../../runtimes/wasm/index.ts';
 import { LocalEngine, type NodeLogs } from './engine.ts';
@@ -43,6 +52,8 @@ export interface Programs {
   readonly crun?: string;
   readonly runc?: string;
   readonly runsc?: string;
+  /** `kata-runtime` */
+  readonly kata?: string;
   readonly bwrap?: string;
   readonly nsjail?: string;
   /** Builds, at the first need, the program that jails are started and used through; see `host/helper/build.ts`. */
@@ -248,7 +259,11 @@ async function runtimesOf(deps: LocalEngineDeps, parts: NodeParts, place: Borrow
   const oci = flavours.flatMap((flavour) => {
     const program = programs[flavour.name];
     if (program === undefined) return [];
-    const probe = (runtime: OciRuntime) => probeLevel(runtime, flavour, { borrow, hostVersion, clock: deps.clock });
+    const { needs } = flavour;
+    const probe = (runtime: OciRuntime) =>
+      needs === undefined || existsSync(needs.path)
+        ? probeLevel(runtime, flavour, { borrow, hostVersion, clock: deps.clock })
+        : Promise.resolve(refusedLevel(flavour, needs.why));
     return [new OciRuntime({ ...parts, flavour, program, nsenter: programs.nsenter }, probe)];
   });
   return [...oci, ...(await machineRuntimes(deps, parts, { borrow, hostVersion }))];
@@ -256,7 +271,7 @@ async function runtimesOf(deps: LocalEngineDeps, parts: NodeParts, place: Borrow
 
 /** In the order of preference within a level. A jail kit that can't be built costs the level jail and nothing else. */
 async function flavoursOf({ programs, arch, log }: LocalEngineDeps): Promise<readonly Flavour[]> {
-  const always = [FLAVOURS.crun, FLAVOURS.runc, FLAVOURS.runsc];
+  const always = [FLAVOURS.crun, FLAVOURS.runc, FLAVOURS.runsc, FLAVOURS.kata];
   if (programs.bwrap === undefined || programs.jailKit === undefined) return always;
   try {
     return [...always, jailFlavour(bwrap, await programs.jailKit(), arch)];

@@ -25,7 +25,9 @@ export function localVerifier(
   borrow: VerifyParts['borrow'],
 ): Verifier {
   const { dataDir, programs, logs, arch, clock, rng, log } = deps;
-  const paths = [programs.crun, programs.runc, programs.runsc, programs.bwrap, programs.nft, programs.machines?.qemu];
+  const { crun, runc, runsc, kata, bwrap, nft, machines } = programs;
+  const monitors = [machines?.qemu?.program, machines?.firecracker?.program, machines?.firecracker?.jailer];
+  const paths = [crun, runc, runsc, kata, bwrap, nft, ...monitors];
   return new Verifier({
     ...{ node: deps.node, levels: agent.levels, clock, log },
     memory: new KeptReports({

@@ -18,6 +18,8 @@ export interface Kit {
   readonly version: string;
   /** A node of /dev/net/tun's that whoever owns a tap may open; on many machines the real one is root's alone. */
   readonly tun: string;
+  /** The same of /dev/kvm's, where there is KVM. */
+  readonly kvm: string;
 }
 
 interface Manifest {
@@ -33,6 +35,7 @@ const MODULES = [
   'virtio_blk',
   'virtio_console',
   'virtio_net',
+  'vmw_vsock_virtio_transport',
   'crc32c_generic',
   'erofs',
   'overlay',
@@ -42,6 +45,9 @@ const DIR = 0o040755;
 const FILE = 0o100644;
 const PROGRAM = 0o100755;
 const MKNOD_MS = 10_000;
+const MISC_MAJOR = 10;
+const TUN_MINOR = 200;
+const KVM_MINOR = 232;
 
 /** The kit in `dir` when it is there and of this version of Arc; undefined when it has to be made. */
 export async function findKit(dir: string): Promise<Kit | undefined> {
@@ -68,9 +74,10 @@ export async function makeKit(dir: string, run: Run, say: (line: string) => void
     await writeFile(join(work, 'vmlinux'), kernel.image, { mode: 0o644 });
     await writeFile(join(work, 'initrd'), initrd, { mode: 0o644 });
     await writeFile(join(work, 'kit.json'), JSON.stringify(manifest), { mode: 0o600 });
-    await makeTun(join(work, 'tun'), run);
+    await makeNode(join(work, 'tun'), TUN_MINOR, run);
+    await makeNode(join(work, 'kvm'), KVM_MINOR, run);
     // The manifest last: a crash in between leaves a kit that is made again.
-    for (const file of ['vmlinux', 'initrd', 'tun', 'kit.json']) await rename(join(work, file), join(dir, file));
+    for (const file of ['vmlinux', 'initrd', 'tun', 'kvm', 'kit.json']) await rename(join(work, file), join(dir, file));
     return kitOf(dir, manifest);
   } finally {
     await removeTree(work, dir);
@@ -89,14 +96,16 @@ function firstRoot(guest: Buffer, modules: readonly KernelModule[]): readonly Cp
   ];
 }
 
-/** To have a tap one must be its owner; the node itself gives nothing away, and is as open on Debian as this one. */
-async function makeTun(path: string, run: Run): Promise<void> {
-  const made = await run(['mknod', '-m', '666', path, 'c', '10', '200'], { env: {}, timeoutMs: MKNOD_MS });
+/** To have a tap one must be its owner, and a machine of KVM's is its maker's: the nodes themselves give nothing away. */
+async function makeNode(path: string, minor: number, run: Run): Promise<void> {
+  const argv = ['mknod', '-m', '666', path, 'c', String(MISC_MAJOR), String(minor)];
+  const made = await run(argv, { env: {}, timeoutMs: MKNOD_MS });
   if (made.code !== 0) throw new Error(`mknod ${path}: ${made.notStarted ?? made.stderr.trim()}`);
 }
 
 function kitOf(dir: string, { id, version }: Manifest): Kit {
-  return { id, version, kernel: join(dir, 'vmlinux'), initrd: join(dir, 'initrd'), tun: join(dir, 'tun') };
+  const at = (name: string) => join(dir, name);
+  return { id, version, kernel: at('vmlinux'), initrd: at('initrd'), tun: at('tun'), kvm: at('kvm') };
 }
 
 async function readManifest(path: string): Promise<Manifest | undefined> {

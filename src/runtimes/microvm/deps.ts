@@ -10,8 +10,6 @@ export interface MicrovmDeps extends NodeParts {
   readonly rootDisks: RootDisks;
   /** Folder of saved machines. */
   readonly snapshotsDir: string;
-  /** Absolute path of bubblewrap. */
-  readonly bwrap: string;
   readonly clock: Clock;
   readonly rng: Rng;
   /** What is to be said of a sandbox here beside its level. */

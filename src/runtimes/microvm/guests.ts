@@ -13,10 +13,10 @@ const NONCE_BYTES = 16;
 
 /** The connections to the machines of this node: one each, made anew when it is needed. */
 export class Guests {
-  readonly #deps: Pick<MicrovmDeps, 'clock' | 'rng' | 'lastOutput'>;
+  readonly #deps: Pick<MicrovmDeps, 'clock' | 'rng' | 'lastOutput' | 'monitor'>;
   readonly #held = new Map<string, { readonly incarnation: number; readonly guest: Promise<Guest> }>();
 
-  constructor(deps: Pick<MicrovmDeps, 'clock' | 'rng' | 'lastOutput'>) {
+  constructor(deps: Pick<MicrovmDeps, 'clock' | 'rng' | 'lastOutput' | 'monitor'>) {
     this.#deps = deps;
   }
 
@@ -72,12 +72,13 @@ export class Guests {
   }
 
   async #open(path: string, signal: AbortSignal, withinMs: number): Promise<Guest> {
-    const { clock, rng } = this.#deps;
+    const { clock, rng, monitor } = this.#deps;
     const limit = new AbortController();
     const late = () => limit.abort(new ArcError('timeout', `the virtual machine did not answer in ${withinMs} ms`));
     const cancel = clock.after(withinMs, late);
     try {
-      const options = { path, nonce: rng.bytes(NONCE_BYTES), clock };
+      const { vsockPort } = monitor;
+      const options = { path, nonce: rng.bytes(NONCE_BYTES), clock, ...(vsockPort !== undefined && { vsockPort }) };
       return new Guest(await GuestChannel.open(options, AbortSignal.any([signal, limit.signal])));
     } finally {
       cancel();

@@ -1,14 +1,11 @@
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { roundedSize } from '../../host/disk/blanks.ts';
 import type { HelperStart } from '../../host/helper/port.ts';
 import type { StartOrder } from '../runtime.ts';
-import { confined } from './confine.ts';
 import type { MicrovmDeps } from './deps.ts';
-import type { Machine } from './monitor.ts';
+import type { Machine, MachineFiles } from './monitor.ts';
 import { macOf } from './tap.ts';
 
-const LAUNCH = fileURLToPath(new URL('launch.sh', import.meta.url));
 const START_TIMEOUT_MS = 30_000;
 const MIB = 1024 * 1024;
 /** The kernel inside, its page tables and its first program: what a machine takes before its program has anything. */
@@ -42,6 +39,7 @@ export function machineFolder(sandboxesDir: string, id: string): MachineFolder {
 export function helperStart(
   deps: MicrovmDeps,
   order: StartOrder,
+  machine: Machine,
   folder: MachineFolder,
   root: string,
   saved?: string,
@@ -49,12 +47,13 @@ export function helperStart(
   const { plan, monitor } = deps;
   const { limits, network, logBytes } = order.spec;
   const ids = plan.ids(order.slot);
-  const machine = machineOf(order, plan.mtu, saved === undefined ? 'boot' : 'load');
-  const files = {
-    ...{ kit: deps.kit, root, state: folder.state },
+  const files: MachineFiles = {
+    ...{ kit: deps.kit, root, state: folder.state, tap: folder.tap, owner: ids.hostBase },
     printed: { stdout: join(folder.dir, 'stdout'), stderr: join(folder.dir, 'stderr') },
     ...(machine.diskBytes !== undefined && { disk: folder.disk }),
+    ...(saved !== undefined && { saved }),
   };
+  const { argv, pidFile, follow } = monitor.launch(machine, files);
   return {
     ...{ id: order.id, incarnation: order.incarnation, dir: folder.dir, slot: order.slot, ids },
     net: {
@@ -72,10 +71,10 @@ export function helperStart(
     },
     log: { bytes: logBytes },
     stdioUid: ids.hostBase,
-    argv: ['/bin/sh', LAUNCH, folder.tap, saved ?? '/dev/null', ...confined(deps.bwrap, monitor, machine, files)],
-    pidFile: 'state/pid',
+    argv,
+    pidFile,
     timeoutMs: START_TIMEOUT_MS,
-    follow: 'runtime',
+    follow,
   };
 }
 

@@ -25,6 +25,7 @@ import type { MicrovmDeps } from './deps.ts';
 import { makeExitDisk, readExit } from './exit-disk.ts';
 import type { Guest } from './guest.ts';
 import { Guests } from './guests.ts';
+import type { Machine } from './monitor.ts';
 import { helperStart, type MachineFolder, machineFolder, machineOf } from './orders.ts';
 import { Snapshots } from './snapshots.ts';
 import { programFields, startFields } from './start-fields.ts';
@@ -85,9 +86,12 @@ export class MicrovmRuntime implements Runtime {
       const root = await this.#deps.rootDisks.get(order.lowers);
       const record = await this.#write(order, folder);
       await this.#deps.admit(order);
-      const saved = await this.#snapshots.find(machineOf(order, this.#deps.plan.mtu, 'load'), root);
-      const process = await this.#deps.helper.start(helperStart(this.#deps, order, folder, root.path, saved));
+      const load = machineOf(order, this.#deps.plan.mtu, 'load');
+      const saved = await this.#snapshots.find(load, root);
+      const machine: Machine = saved === undefined ? { ...load, purpose: 'boot' } : load;
+      const process = await this.#deps.helper.start(helperStart(this.#deps, order, machine, folder, root.path, saved));
       const handle = this.#handleOf(record, process);
+      await this.#deps.monitor.begin(machine, folder.state, signal);
       const guest = await this.#guests.first(handle, folder.guest, this.#ended(handle), signal);
       await guest.start(this.#startFields(order, record, startProcess(spec, user, this.#deps.limits)));
       signal.throwIfAborted();
@@ -190,6 +194,11 @@ export class MicrovmRuntime implements Runtime {
       asked?.catch(() => undefined),
     ]);
     return { ...usage, ...traffic, ...inside, logBytes: 0, logDropped: 0 };
+  }
+
+  /** Memory of this machine that it takes, monitor and all. */
+  async heldBytes(handle: Handle): Promise<number> {
+    return (await readUsage(this.#deps.helper.cgroupPaths(handle.id))).memoryBytes;
   }
 
   async processes(handle: Handle): Promise<readonly ProcessInfo[]> {

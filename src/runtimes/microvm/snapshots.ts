@@ -1,34 +1,25 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { chown, mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { ArcError } from '../../contract/errors.ts';
 import type { RootDisk } from '../../host/kit/root-disks.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import { GuestChannel } from './channel/channel.ts';
-import { confined } from './confine.ts';
 import type { MicrovmDeps } from './deps.ts';
 import { makeExitDisk } from './exit-disk.ts';
-import type { Machine } from './monitor.ts';
-import { Qmp } from './qmp.ts';
+import { type Machine, type MachineFiles, memoryOf } from './monitor.ts';
 
 /** The oldest goes when there are more: each is some tens of MiB. */
 const SNAPSHOTS_MAX = 16;
 const MAKE_MS = 180_000;
 const NONCE_BYTES = 16;
-const MIB = 1024 * 1024;
-/** State of the devices, on top of the memory. */
-const DEVICES_BYTES_MAX = 64 * MIB;
-const BANDWIDTH_BYTES = 16 * 1024 * MIB;
-const POLL_MS = 20;
+const COPY_MS = 60_000;
 
 /**
- * Machines that were booted as far as to where they wait for their order, saved. A machine that starts from one reads it by a
- * descriptor that it can't write to; clock, randomness, names and addresses come with the order, so no two are alike.
+ * Machines that were booted as far as to where they wait for their order, saved. A machine that starts from one can read it and
+ * not write to it; clock, randomness, names and addresses come with the order, so no two are alike.
  */
 export class Snapshots {
   readonly #deps: MicrovmDeps;
@@ -80,15 +71,18 @@ export class Snapshots {
   }
 
   async #make(path: string, machine: Machine, root: RootDisk, disk: string | undefined): Promise<string> {
-    const { snapshotsDir, bwrap, monitor, kit } = this.#deps;
+    const { snapshotsDir, monitor, kit } = this.#deps;
     await mkdir(snapshotsDir, { recursive: true, mode: 0o700 });
     const work = await mkdtemp(join(snapshotsDir, 'making-'));
     const late = new AbortController();
     const cancel = this.#deps.clock.after(MAKE_MS, () => late.abort(new Error(`it took longer than ${MAKE_MS} ms`)));
     const limit = late.signal;
-    const files = { kit, root: root.path, state: work, ...(disk !== undefined && { disk }) };
-    await makeExitDisk(join(work, 'exit'), 0);
-    const [program = '', ...args] = confined(bwrap, monitor, machine, files);
+    const owner = monitor.saverUid;
+    const own = disk === undefined ? undefined : await this.#ownDisk(disk, work, owner);
+    const files: MachineFiles = { kit, root: root.path, state: work, owner, ...(own !== undefined && { disk: own }) };
+    await makeExitDisk(join(work, 'exit'), owner);
+    await chown(work, owner, owner);
+    const [program = '', ...args] = monitor.alone(machine, files);
     const child = spawn(program, args, { env: {}, stdio: ['ignore', 'ignore', 'pipe'], signal: limit });
     const gone = once(child, 'close').catch(() => {});
     let said = '';
@@ -100,12 +94,14 @@ export class Snapshots {
     try {
       const signal = AbortSignal.any([limit, ended.signal]);
       const { clock, rng } = this.#deps;
-      const guest = await GuestChannel.open(
-        { path: join(work, 'guest'), nonce: rng.bytes(NONCE_BYTES), clock },
-        signal,
-      );
+      await monitor.begin(machine, work, signal);
+      const port = monitor.vsockPort;
+      const at = { path: join(work, 'guest'), ...(port !== undefined && { vsockPort: port }) };
+      const guest = await GuestChannel.open({ ...at, nonce: rng.bytes(NONCE_BYTES), clock }, signal);
       guest.close();
-      await this.#save(work, machine.memoryBytes + DEVICES_BYTES_MAX, signal);
+      await monitor.save(machine, work, signal);
+      // The memory first: what is found has both.
+      if (monitor.name === 'firecracker') await rename(join(work, 'memory'), memoryOf(path));
       await rename(join(work, 'saved'), path);
       await this.#clear();
       return path;
@@ -122,40 +118,15 @@ export class Snapshots {
     }
   }
 
-  async #save(work: string, most: number, signal: AbortSignal): Promise<void> {
-    const saved = join(work, 'saved');
-    await writeFile(saved, '', { mode: 0o600 });
-    const server = createServer();
-    const received = new Promise<void>((resolve, reject) => {
-      server.once('connection', (socket) => {
-        let bytes = 0;
-        socket.on('data', (part) => {
-          bytes += part.length;
-          if (bytes > most) socket.destroy(new Error(`more than ${most} bytes`));
-        });
-        pipeline(socket, createWriteStream(saved), { signal }).then(resolve, reject);
-      });
-    });
-    server.listen(join(work, 'save'));
-    await once(server, 'listening', { signal });
-    const qmp = await Qmp.open(join(work, 'control'), signal);
-    try {
-      await qmp.command('migrate-set-parameters', { 'max-bandwidth': BANDWIDTH_BYTES });
-      await qmp.command('migrate', { uri: 'unix:/run/arc/save' });
-      await Promise.all([received, this.#migrated(qmp, signal)]);
-    } finally {
-      qmp.close();
-      server.close();
-    }
-  }
-
-  async #migrated(qmp: Qmp, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      const answer = JSON.stringify(await qmp.command('query-migrate', {}));
-      if (/"status":"completed"/.test(answer)) return;
-      if (/"status":"(failed|cancelled)"/.test(answer)) throw new ArcError('internal', `saving a machine: ${answer}`);
-      await this.#deps.clock.sleep(POLL_MS, signal);
-    }
+  /** The same content as every machine's blank disk, since what its kernel has read of it is saved; writable by its monitor. */
+  async #ownDisk(blank: string, work: string, owner: number): Promise<string> {
+    if (owner === 0) return blank; // root's like the blank itself
+    const path = join(work, 'disk');
+    const argv = ['cp', '--sparse=always', '--reflink=auto', blank, path];
+    const copied = await this.#deps.run(argv, { env: { PATH: '/usr/bin:/bin' }, timeoutMs: COPY_MS });
+    if (copied.code !== 0) throw new ArcError('disk_full', `no room for a disk to save with: ${copied.stderr.trim()}`);
+    await chown(path, owner, owner);
+    return path;
   }
 
   /** Those that were not used for longest go. */
@@ -169,6 +140,7 @@ export class Snapshots {
       })),
     );
     const old = used.sort((a, b) => b.at - a.at).slice(SNAPSHOTS_MAX);
-    await Promise.all(old.map(({ name }) => rm(join(snapshotsDir, name), { force: true })));
+    const files = old.flatMap(({ name }) => [name, memoryOf(name)]);
+    await Promise.all(files.map((name) => rm(join(snapshotsDir, name), { force: true })));
   }
 }

@@ -1,26 +1,20 @@
 import { asArcError } from '../../contract/errors.ts';
-import type { Exit, ResolvedSpec } from '../../contract/spec.ts';
 import type { LevelReport } from '../../engines/engine.ts';
 import type { Clock } from '../../kit/clock.ts';
-import type { Handle, StartOrder } from '../runtime.ts';
+import type { StartOrder } from '../runtime.ts';
+import { type Borrowed, endedOrIdle, IDLE, trialOrder } from '../trial.ts';
 import type { Flavour } from './flavour.ts';
 import type { OciRuntime } from './runtime.ts';
 
 export interface ProbeParts {
   /** A root with a POSIX shell at /bin/sh, and a slot for as long as the try lasts. */
-  readonly borrow: () => Promise<Pick<StartOrder, 'id' | 'slot' | 'lowers'> & { readonly giveBack: () => void }>;
+  readonly borrow: () => Promise<Borrowed & { readonly giveBack: () => void }>;
   /** `/proc/version` of this machine. */
   readonly hostVersion: string;
   readonly clock: Clock;
 }
 
 const PROBE_MS = 20_000;
-const MIB = 1024 * 1024;
-
-/** What it becomes when everything it looked at was right. */
-const IDLE = 'sleep';
-/** ms between two looks whether it has. */
-const LOOK_MS = 5;
 const WRONG: Readonly<Record<number, string>> = {
   10: 'its program has capabilities',
   11: 'its program can gain privileges',
@@ -48,6 +42,11 @@ read -r version < /proc/version
 ${flavour.seccomp ? '' : '[ "$version" != "$HOST_VERSION" ] || exit 14'}
 exec ${IDLE} 3600
 `;
+}
+
+/** What it needs is not there, so nothing is tried. */
+export function refusedLevel({ level, name }: Flavour, why: string): readonly LevelReport[] {
+  return [{ level, available: false, runtime: name, note: `${name} is installed, but ${why}` }];
 }
 
 /** Starts a trivial sandbox for real and looks at it from the inside: a version number would prove nothing. */
@@ -82,61 +81,6 @@ export async function probeLevel(
   }
 }
 
-/** Its end, or `undefined` once everything it looked at was right: it sleeps then, and is measured. */
-async function endedOrIdle(
-  runtime: OciRuntime,
-  handle: Handle,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<Exit | undefined> {
-  const done = new AbortController();
-  const ended = runtime.wait(handle, AbortSignal.any([signal, done.signal]));
-  ended.catch(() => undefined);
-  try {
-    for (;;) {
-      const idle = runtime.processes(handle).then(
-        (list) => list.some(({ command }) => command.startsWith(IDLE)),
-        () => false,
-      );
-      const first = await Promise.race([ended, idle]);
-      if (first === true) return undefined;
-      if (first !== false) return first;
-      await clock.sleep(LOOK_MS, signal);
-    }
-  } finally {
-    done.abort();
-  }
-}
-
-function probeOrder(
-  borrowed: Pick<StartOrder, 'id' | 'slot' | 'lowers'>,
-  flavour: Flavour,
-  hostVersion: string,
-): StartOrder {
-  const spec: ResolvedSpec = {
-    template: 'probe',
-    root: { kind: 'builtin', name: 'shell' },
-    command: ['/bin/sh', '-c', script(flavour)],
-    env: { HOST_VERSION: hostVersion },
-    cwd: '/',
-    user: '0',
-    ports: [],
-    ready: { kind: 'none', timeoutMs: PROBE_MS },
-    limits: {
-      memoryBytes: 64 * MIB,
-      cpus: 1,
-      pids: 32,
-      openFiles: 256,
-      diskBytes: MIB,
-      diskKind: 'memory',
-    },
-    isolation: flavour.level,
-    capabilities: [],
-    network: 'none',
-    ttlMs: null,
-    afterReboot: 'fail',
-    logBytes: MIB,
-  };
-  const { id, slot, lowers } = borrowed;
-  return { id, slot, lowers, incarnation: 1, spec, fresh: true, labels: {}, owner: 'arc' };
+function probeOrder(borrowed: Borrowed, flavour: Flavour, hostVersion: string): StartOrder {
+  return trialOrder(borrowed, { level: flavour.level, script: script(flavour), hostVersion, readyMs: PROBE_MS });
 }

@@ -12,12 +12,15 @@ import {
   STREAMS_MAX,
   WINDOW_BYTES,
 } from './frames.ts';
+import { callsPort } from './vsock-call.ts';
 
 export interface ChannelOptions {
   /** The monitor's socket, the host's end of the port. */
   readonly path: string;
   /** 16 bytes that nobody has seen: the machine's answer to them begins what is meant for this connection. */
   readonly nonce: Uint8Array;
+  /** The socket leads to all of the machine's vsock ports, and is told first which one is meant. */
+  readonly vsockPort?: number;
   readonly clock: Clock;
 }
 
@@ -213,19 +216,20 @@ class GuestStream extends Duplex {
   }
 }
 
-/** A monitor makes its sockets some time after it is started. */
-async function socketOf({ path, clock }: ChannelOptions, signal: AbortSignal): Promise<Socket> {
+/** A monitor makes its sockets some time after it is started, and a machine listens some time after that. */
+async function socketOf({ path, clock, vsockPort }: ChannelOptions, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     signal.throwIfAborted();
     const socket = connect(path);
     try {
       await once(socket, 'connect', { signal });
-      return socket;
+      if (vsockPort === undefined || (await callsPort(socket, vsockPort, signal))) return socket;
+      socket.destroy();
     } catch (error) {
       socket.destroy();
       if (!isAbsent(error)) throw lost('the virtual machine does not answer', error);
-      await clock.sleep(CONNECT_AGAIN_MS, signal);
     }
+    await clock.sleep(CONNECT_AGAIN_MS, signal);
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
-import { ArcError } from '../../contract/errors.ts';
+import { ArcError } from '../../../contract/errors.ts';
 
 /** An answer or an event is a line; a longer one is none that we have asked for. */
 const LINE_BYTES_MAX = 1_048_576;

@@ -1,23 +1,32 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { capabilityMask } from './capabilities.ts';
-import { confined } from './confine.ts';
-import type { Machine } from './monitor.ts';
+import { realClock } from '../../../kit/real.ts';
+import { capabilityMask } from '../capabilities.ts';
+import type { Machine } from '../monitor.ts';
+import { macOf, tapBatch } from '../tap.ts';
 import { qemu } from './qemu.ts';
-import { macOf, tapBatch } from './tap.ts';
 
 const MACHINE: Machine = {
   ...{ memoryBytes: 160 * 1024 * 1024, cpus: 1, mac: macOf(258, 'sandbox'), mtu: 1500, purpose: 'boot' },
 };
-const KIT = { id: 'k', version: '6.1', kernel: '/kit/vmlinux', initrd: '/kit/initrd', tun: '/kit/tun' };
+const KIT = {
+  id: 'k',
+  version: '6.1',
+  kernel: '/kit/vmlinux',
+  initrd: '/kit/initrd',
+  tun: '/kit/tun',
+  kvm: '/kit/kvm',
+};
 const FILES = {
   kit: KIT,
   root: '/roots/a.erofs',
   state: '/sb/state',
+  owner: 70_000,
   printed: { stdout: '/sb/out', stderr: '/sb/err' },
 };
-const monitor = (kvm: boolean) => qemu({ program: '/usr/bin/qemu', kvm, tscKhz: 2_000_000 });
-const argvOf = (kvm: boolean, machine = MACHINE) => confined('/usr/bin/bwrap', monitor(kvm), machine, FILES);
+const PROGRAMS = { program: '/usr/bin/qemu', bwrap: '/usr/bin/bwrap', clock: realClock };
+const monitor = (kvm: boolean) => qemu({ ...PROGRAMS, kvm: kvm ? KIT.kvm : undefined, tscKhz: 2_000_000 });
+const argvOf = (kvm: boolean, machine = MACHINE) => monitor(kvm).alone(machine, FILES);
 const after = (argv: readonly string[], flag: string): string | undefined => argv[argv.indexOf(flag) + 1];
 
 test('the monitor has no right, no host network and nothing of the host to write but its own folder and pipes', () => {
@@ -32,7 +41,7 @@ test('the monitor has no right, no host network and nothing of the host to write
 });
 
 test('with KVM it takes that device and the processor as it is; without, it translates', () => {
-  assert.ok(argvOf(true).includes('/dev/kvm'));
+  assert.equal(after(argvOf(true), KIT.kvm), '/dev/kvm');
   assert.equal(after(argvOf(true), '-cpu'), 'host');
   assert.doesNotMatch(after(argvOf(true), '-append') ?? '', /tsc_early_khz/);
   assert.match(after(argvOf(false), '-accel') ?? '', /^tcg/);
