@@ -1,8 +1,11 @@
 import { removeCgroupRoots } from '../host/cgroups/remove-roots.ts';
+import { Barrier } from '../host/network/barrier.ts';
+import { claimedRange } from '../host/network/claim-range.ts';
 import { instanceTag } from '../host/network/plan.ts';
 import { finder } from '../host/setup/index.ts';
 import { releaseRegions } from '../host/uids/regions.ts';
 import { HOST_REGISTRY } from '../host/uids/registry.ts';
+import { silentLogger } from '../kit/logger.ts';
 import { realClock } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
 import { searchPath } from './host-setup.ts';
@@ -12,7 +15,7 @@ import { processStart } from './server-file.ts';
 const END_MS_MAX = 20_000;
 const POLL_MS = 20;
 
-/** With no sandbox left to look after, helper, firewall table, cgroup folders and host ids go too. Gives how many are left. */
+/** With no sandbox left to look after, helper, firewall table and barrier, cgroup folders and host ids go too. Gives how many are left. */
 export async function leaveNothing(dataDir: string): Promise<number> {
   // A plain user has none of them.
   if (process.getuid?.() !== 0) return 0;
@@ -27,7 +30,13 @@ export async function leaveNothing(dataDir: string): Promise<number> {
 
 /** Without a sandbox and without a server there is nobody left for the firewall table to hold back. */
 async function removeRules(dataDir: string): Promise<void> {
-  const nft = finder(searchPath()).find('nft');
+  const { find } = finder(searchPath());
+  const range = claimedRange(dataDir);
+  // Before the table: what it blocks is what the table has not seen.
+  if (range !== undefined) {
+    await new Barrier({ plan: { range }, ip: find('ip'), run: runProgram, log: silentLogger }).remove();
+  }
+  const nft = find('nft');
   if (nft === undefined) return;
   const argv = [nft, 'delete', 'table', 'inet', `arc_${instanceTag(dataDir)}`];
   await runProgram(argv, { env: {}, timeoutMs: END_MS_MAX });

@@ -6,6 +6,7 @@ import { Slots } from '../../agent/slots.ts';
 import type { Verifier } from '../../agent/verify/verifier.ts';
 import { encodeId, ID_BYTES } from '../../contract/ids.ts';
 import { missingCapability } from '../../domain/missing-capability.ts';
+import { overlap } from '../../domain/network/cidr.ts';
 import { Freezer } from '../../host/cgroups/freezer.ts';
 import { cgroupRoot } from '../../host/cgroups/root.ts';
 import { Blanks } from '../../host/disk/blanks.ts';
@@ -14,6 +15,7 @@ import type { Server } from '../../host/dns/upstream.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
 import { LayerCopies } from '../../host/layers/layer-copies.ts';
+import { Barrier } from '../../host/network/barrier.ts';
 import { claimRange } from '../../host/network/claim-range.ts';
 import type { Firewall } from '../../host/network/firewall.ts';
 import { checkRange, hostNetworks, uplinkMtu } from '../../host/network/host.ts';
@@ -176,7 +178,16 @@ async function open(
     await chmod(folder, 0o711);
   }
   checkRange(plan, await hostNetworks());
-  claimRange({ dataDir: deps.dataDir, range: plan.range, registry: deps.uidRegistry, served: deps.served });
+  const before = claimRange({
+    dataDir: deps.dataDir,
+    range: plan.range,
+    registry: deps.uidRegistry,
+    served: deps.served,
+  });
+  // Of a range that is nobody's now nothing may be held back any more.
+  if (before !== undefined && !overlap(before, plan.range)) {
+    await new Barrier({ plan: { range: before }, ip: deps.programs.ip, run: deps.run, log: deps.log }).remove();
+  }
   await network.open();
   await parts.copies.sweep(new Set(await readdir(parts.sandboxesDir)));
   await agent.open();

@@ -51,7 +51,7 @@ export async function machineRuntimes(
   if (kit === undefined) return [];
   const rootDisks = new RootDisks({ dir: join(dir, 'roots'), programs: { ...machines, nsenter }, run });
   const refused = firecrackerLacks(machines.firecracker, existsSync(KVM));
-  return (await monitors(deps, machines, kit, refused)).map((monitor) => {
+  return (await monitors(deps, machines, kit)).map((monitor) => {
     const note = noteOf(monitor, kit, refused);
     const own = { kit, monitor, clock, rng, rootDisks, snapshotsDir: join(dir, 'saved'), note };
     const why = monitor.name === 'firecracker' ? refused : undefined;
@@ -67,13 +67,13 @@ async function monitors(
   { clock }: LocalEngineDeps,
   { unshare, qemu: emulator, firecracker: fire }: MachinePrograms,
   kit: Kit,
-  refused: string | undefined,
 ): Promise<readonly Monitor[]> {
   const kvm = existsSync(KVM) ? kit.kvm : undefined;
   const { program = '', jailer = '', setpriv = '' } = fire ?? {};
-  const first = fire === undefined ? [] : [firecracker({ program, jailer, setpriv, unshare, clock })];
-  const second = emulator === undefined ? [] : [qemu({ ...emulator, kvm, tscKhz: await hostTscKhz(), clock })];
-  return refused === undefined ? [...first, ...second] : [...second, ...first];
+  const small = fire === undefined ? [] : [firecracker({ program, jailer, setpriv, unshare, clock })];
+  const usual = emulator === undefined ? [] : [qemu({ ...emulator, kvm, tscKhz: await hostTscKhz(), clock })];
+  // Firecracker is the smaller one and was never met here for real: it comes first once its trials are on a machine with KVM.
+  return [...usual, ...small];
 }
 
 /** Why Firecracker can't be used here and what would bring it, or undefined. It has no emulation to fall back to. */

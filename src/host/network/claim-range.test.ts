@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ArcError } from '../../contract/errors.ts';
-import { parseCidr } from '../../domain/network/cidr.ts';
+import { formatCidr, parseCidr } from '../../domain/network/cidr.ts';
 import { UidRegions } from '../uids/regions.ts';
 import { claimRange } from './claim-range.ts';
 
@@ -12,15 +12,21 @@ after(() => rmSync(root, { recursive: true }));
 const registry = join(root, 'uids.db');
 const running = new Set<string>();
 
-function start(name: string, text: string): void {
+function start(name: string, text: string): string | undefined {
   const dataDir = join(root, name);
   mkdirSync(dataDir, { recursive: true });
   UidRegions.open({ dataDir, tag: name, registry, reserved: () => [], inUse: () => false });
   const range = parseCidr(text);
   assert.ok(range);
-  claimRange({ dataDir, range, registry, served: (path) => running.has(path) });
+  const before = claimRange({ dataDir, range, registry, served: (path) => running.has(path) });
   running.add(dataDir);
+  return before && formatCidr(before);
 }
+
+test('who takes another range is told of the one before, so that nothing of it is kept', () => {
+  assert.equal(start('moved', '10.7.0.0/16'), undefined);
+  assert.equal(start('moved', '10.8.0.0/16'), '10.7.0.0/16');
+});
 
 test('a range that meets the one of another Arc that runs is refused, with whose it is; else it is taken', () => {
   start('one', '10.1.0.0/16');

@@ -17,18 +17,25 @@ export interface ClaimRange {
 
 /**
  * Routes show the range of another Arc only once it has a sandbox; until then both would start, and the second sandbox
- * of an address would fail. Throws address_range_in_use.
+ * of an address would fail. Gives the range that this data folder had before. Throws address_range_in_use.
  */
-export function claimRange({ dataDir, range, registry, served }: ClaimRange): void {
+export function claimRange({ dataDir, range, registry, served }: ClaimRange): Cidr | undefined {
   const own = realpathSync(dataDir);
+  const before = claimedRange(own);
   inRegistry(registry, (rows) => {
     for (const other of new Set(rows.map((row) => row.dataDir))) {
-      const path = join(other, RECORD);
-      const theirs = other !== own && existsSync(path) ? parseCidr(readFileSync(path, 'utf8')) : undefined;
+      const theirs = other === own ? undefined : claimedRange(other);
       if (theirs === undefined || !overlap(theirs, range) || !served(other)) continue;
       const clash = `${formatCidr(range)} overlaps with ${formatCidr(theirs)} of the Arc in ${other}`;
       throw new ArcError('address_range_in_use', clash);
     }
     writeFileSync(join(own, RECORD), formatCidr(range), { mode: 0o600 });
   });
+  return before;
+}
+
+/** The range that the Arc of this data folder gives addresses from, or did last. */
+export function claimedRange(dataDir: string): Cidr | undefined {
+  const path = join(dataDir, RECORD);
+  return existsSync(path) ? parseCidr(readFileSync(path, 'utf8')) : undefined;
 }
