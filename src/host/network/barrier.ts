@@ -6,6 +6,7 @@ import type { NetworkPlan } from './plan.ts';
 
 /** The bit of a packet's mark that says: the firewall's table has seen it. */
 export const PASSED_MARK = '0x20000000';
+const UNMARKED = ['mark', '0', 'mask', PASSED_MARK];
 const IP_TIMEOUT_MS = 30_000;
 
 export interface BarrierDeps {
@@ -33,7 +34,7 @@ export class Barrier {
   async raise(): Promise<boolean> {
     const { log } = this.#deps;
     for (const policy of this.#policies) {
-      const problem = await this.#xfrm('update', [...policy, 'action', 'block']);
+      const problem = await this.#xfrm('update', [...policy, ...UNMARKED, 'action', 'block']);
       if (problem === '') continue;
       log.warn(
         { problem },
@@ -44,17 +45,17 @@ export class Barrier {
     return true;
   }
 
+  /** `delete` would leave a mark of 0 out of what it asks the kernel for, and find nothing. */
   async remove(): Promise<void> {
-    for (const policy of this.#policies) await this.#xfrm('delete', policy);
+    for (const policy of this.#policies) await this.#xfrm('deleteall', [...policy, 'action', 'block']);
   }
 
   get #policies(): readonly (readonly string[])[] {
     const range = formatCidr(this.#deps.plan.range);
-    const unmarked = ['mark', '0', 'mask', PASSED_MARK];
     return [
-      ['src', range, 'dst', '0.0.0.0/0', 'dir', 'in', ...unmarked],
-      ['src', range, 'dst', '0.0.0.0/0', 'dir', 'fwd', ...unmarked],
-      ['src', '0.0.0.0/0', 'dst', range, 'dir', 'fwd', ...unmarked],
+      ['src', range, 'dst', '0.0.0.0/0', 'dir', 'in'],
+      ['src', range, 'dst', '0.0.0.0/0', 'dir', 'fwd'],
+      ['src', '0.0.0.0/0', 'dst', range, 'dir', 'fwd'],
     ];
   }
 
