@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import type { Level } from '../../src/contract/states.ts';
-import { REFUSED_V4 } from '../../src/domain/network/refused.ts';
-import { boxFaults, seeBox } from '../../src/host/look/index.ts';
+import { boxFaults, ruleFaults, seeBox } from '../../src/host/look/index.ts';
 import { instanceTag } from '../../src/host/network/plan.ts';
 import type { LaunchedArc } from '../../test/e2e/lib/launch.ts';
 
@@ -40,7 +39,6 @@ function faultsOf(dataDir: string, id: string, level: Level): readonly string[] 
 
 function checkRules(dataDir: string): void {
   const table = `arc_${instanceTag(dataDir)}`;
-  // It fails where one of them is not in the set, however the kernel has merged them.
-  const addresses = REFUSED_V4.map((network) => network.split('/')[0]).join(', ');
-  execFileSync('nft', ['get', 'element', 'inet', table, 'refused4', `{ ${addresses} }`]);
+  const faults = ruleFaults(execFileSync('nft', ['-s', 'list', 'table', 'inet', table], { encoding: 'utf8' }));
+  if (faults.length > 0) throw new Error(`the rules of all sandboxes: ${faults.join('; ')}`);
 }

@@ -10,6 +10,7 @@ import {
   type Counts,
   countsOf,
   folderUse,
+  ruleFaults,
   SEEN_LEVELS,
   seeBox,
   supplies,
@@ -87,16 +88,7 @@ function faultsOf(dataDir: string, id: string, level: Level): readonly string[] 
 async function missingRules(probe: Probe, dataDir: string): Promise<readonly string[]> {
   const nft = probe.find('nft');
   if (nft === undefined) return ['nft is not here to show the rules'];
-  const { code, stdout } = await probe.run([
-    nft,
-    '-s',
-    'list',
-    'set',
-    'inet',
-    `arc_${instanceTag(dataDir)}`,
-    'refused4',
-  ]);
-  return code === 0 && stdout.includes('169.254.0.0/16')
-    ? []
-    : ['no rules keep sandboxes from networks that are refused'];
+  const argv = [nft, '-s', 'list', 'table', 'inet', `arc_${instanceTag(dataDir)}`];
+  const { code, stdout } = await probe.run(argv);
+  return code === 0 ? ruleFaults(stdout) : ['no rules keep sandboxes from networks that are refused'];
 }

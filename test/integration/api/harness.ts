@@ -17,6 +17,7 @@ import {
   sandboxUrls,
 } from '../../../src/server/http/index.ts';
 import { MemoryStore } from '../../../src/store/memory.ts';
+import type { Store } from '../../../src/store/store.ts';
 import { FakeKeys, FakeSandboxes, FakeTemplates } from './fake.ts';
 
 export interface Harness extends AsyncDisposable {
@@ -63,12 +64,12 @@ const fakeConsole: ConsoleFiles = {
 
 /** The API on a free port over fakes. */
 export async function startApi(
-  options: { config?: Partial<ApiConfig>; clock?: Clock; pages?: ConsoleFiles } = {},
+  options: { config?: Partial<ApiConfig>; clock?: Clock; pages?: ConsoleFiles; store?: Store } = {},
 ): Promise<Harness> {
   const sandboxes = new FakeSandboxes();
   const templates = new FakeTemplates();
   const keys = new FakeKeys();
-  const store = new MemoryStore();
+  const store = options.store ?? new MemoryStore();
   const clock = options.clock ?? realClock;
   const logged: Harness['logged'] = [];
   const logger: Logger = { ...silentLogger, error: (fields, message) => void logged.push({ fields, message }) };

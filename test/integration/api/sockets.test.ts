@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
+import { realClock } from '../../../src/kit/real.ts';
+import { MemoryStore } from '../../../src/store/memory.ts';
+import type { Write } from '../../../src/store/store.ts';
 import { type Harness, startApi, until } from './harness.ts';
 
 /** A client's end of a WebSocket, with everything it was sent. */
@@ -58,8 +61,10 @@ class Client {
   }
 }
 
-async function withSandbox(): Promise<{ h: Harness; id: string; path: string }> {
-  const h = await startApi();
+async function withSandbox(
+  options: Parameters<typeof startApi>[0] = {},
+): Promise<{ h: Harness; id: string; path: string }> {
+  const h = await startApi(options);
   const { id } = h.sandboxes.put('alice');
   return { h, id, path: `/v1/sandboxes/${id}` };
 }
@@ -82,6 +87,22 @@ test('a command over a WebSocket takes input, gives output and ends with its exi
   assert.deepEqual([exit?.type, exit?.timedOut, (exit as { exit: { code: number } }).exit.code], ['exit', false, 0]);
   assert.equal(client.bytes.toString().replaceAll('\u0001', ''), 'hello world');
   await until(() => h.sandboxes.parts.execs[0]?.left === 1, 'the stream to be left');
+});
+
+test('what a client says at once is heard while the store takes its time with the audit', async () => {
+  class SlowStore extends MemoryStore {
+    override async commit(writes: readonly Write[]): Promise<readonly number[]> {
+      await realClock.sleep(50);
+      return await super.commit(writes);
+    }
+  }
+  const { h, path } = await withSandbox({ store: new SlowStore() });
+  await using _ = h;
+  const client = await new Client(h, `${path}/exec`).open();
+  client.say({ command: ['cat'] });
+  client.say({ type: 'stdin-close' });
+  await client.end();
+  assert.equal(client.closed?.code, 1000);
 });
 
 test('input that comes slowly, one message at a time, is all taken', async () => {

@@ -121,13 +121,14 @@ export class Sockets {
   async #serve(route: SocketRoute, socket: WebSocket, asked: SocketRequest): Promise<void> {
     const { deps, live, opened, rates } = this.#options;
     const { caller, sandbox: id } = asked;
-    // What is done there is done whatever becomes of this server.
-    await noteAnswer({ ...deps, rates }, { route: `GET ${route.url}`, caller, params: { id }, outcome: 'done' });
+    // Before anything is waited for: what the client says meanwhile is heard, and its leaving too.
     const { signal, release } = live.open('stream');
     socket.once('close', () => release(new Error('the client went away')));
     const channel = new Channel(socket, deps.clock);
     opened(route.url, 1);
     try {
+      // What is done there is done whatever becomes of this server.
+      await noteAnswer({ ...deps, rates }, { route: `GET ${route.url}`, caller, params: { id }, outcome: 'done' });
       await route.serve(channel, asked, signal);
       await channel.close(1000, 'done');
     } catch (error) {
