@@ -13,7 +13,13 @@ let arc: LaunchedArc;
 before(async () => {
   arc = await launchArc({ octet: 143, dataDir: await dataDirWithKit() });
   const { template } = await arc.client.templates.get('python');
-  await arc.client.templates.add({ ...template, name: 'machine', isolation: 'microvm', command: ['sleep', '100000'] });
+  await arc.client.templates.add({
+    ...template,
+    name: 'machine',
+    isolation: 'microvm',
+    usually: 'microvm',
+    command: ['sleep', '100000'],
+  });
 });
 after(() => arc[Symbol.asyncDispose]());
 
