@@ -24,7 +24,7 @@ import { type ControlPlane, createControlPlane } from '../server/core/index.ts';
 import { type ApiConfig, createApi, sandboxUrls } from '../server/http/index.ts';
 import { SqliteStore } from '../store/sqlite.ts';
 import type { Store } from '../store/store.ts';
-import type { Config } from './config/index.ts';
+import type { Config, VerifyWhen } from './config/index.ts';
 import { builtConsole } from './console/build.ts';
 import { consoleFiles } from './console/files.ts';
 import { type CrashPoint, crashable } from './crash-at.ts';
@@ -128,7 +128,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
     }
     // Trying each level starts real sandboxes: nobody who is waiting for `ready` waits for that.
     pages.file('index.html').catch((error) => logger.warn({ error }, 'there is no console'));
-    void tryLevels(node, say, logger);
+    void tryLevels(node, config.verify, say, logger);
     return {
       api: urlOf(listening.host, listening.port),
       edge: urls.edge(),
@@ -233,12 +233,13 @@ type LevelTeller = {
 /** What this node gives, and then what an adversary could do in it. */
 async function tryLevels(
   node: Pick<LocalNode, 'engine'> & { verifier?: LocalNode['verifier'] },
+  when: VerifyWhen,
   say: (line: string) => void,
   logger: Logger,
 ): Promise<void> {
   try {
     await tellLevels(node.engine, say);
-    await node.verifier?.atStart();
+    await (when === 'start' ? node.verifier?.atStart() : node.verifier?.recall());
   } catch (error) {
     logger.warn({ error }, 'the levels of this node are not known yet');
   }

@@ -22,7 +22,7 @@ const answers = async (arc: LaunchedArc, id: string) =>
 
 test('two Arcs on one host share no uid, cgroup, interface or namespace, and one goes without the other noticing', async () => {
   await using one = await launchArc({ octet: 215 });
-  const two = await launchArc({ octet: 216 });
+  const two = await launchArc({ octet: 226 });
   await using _two = two;
   const ids = [await create(one), await create(one)];
   await create(two);

@@ -9,7 +9,7 @@ import { until } from './lib/until.ts';
 /** The adversary, as an operator runs it: on a real Arc, at every level that this machine gives. */
 let arc: LaunchedArc;
 before(async () => {
-  arc = await launchArc({ octet: 111 });
+  arc = await launchArc({ octet: 111, env: { ARC_VERIFY: 'start' } });
 });
 after(async () => {
   await arc[Symbol.asyncDispose]();

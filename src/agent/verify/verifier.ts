@@ -45,9 +45,14 @@ export class Verifier implements EngineVerify {
    * emulation it would keep the processors busy for minutes; such a level is verified when somebody asks for it.
    */
   async atStart(): Promise<void> {
+    if (!(await this.recall())) await this.#once((emulated) => !emulated);
+  }
+
+  /** Takes over what was found on this very machine since it was booted; `false`: nothing was. */
+  async recall(): Promise<boolean> {
     const known = await this.#deps.memory.recall();
-    if (known !== undefined) return this.#take(known);
-    await this.#once((emulated) => !emulated);
+    if (known !== undefined) this.#take(known);
+    return known !== undefined;
   }
 
   #once(wanted: (emulated: boolean) => boolean): Promise<VerifyReport> {

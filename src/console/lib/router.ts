@@ -10,21 +10,22 @@ export interface Place {
   readonly query: URLSearchParams;
 }
 
-const here = (): Place => ({
-  path: location.pathname.slice(BASE.length).replace(/\/$/, '') || '/',
-  query: new URLSearchParams(location.search),
+const placeOf = ({ pathname, search }: URL | Location): Place => ({
+  path: pathname.slice(BASE.length).replace(/\/$/, '') || '/',
+  query: new URLSearchParams(search),
 });
 
-export const place = signal(here());
+export const place = signal(placeOf(location));
 
 export function go(path: string, options: { readonly replace?: boolean } = {}): void {
   history[options.replace ? 'replaceState' : 'pushState'](null, '', BASE + path);
-  place.value = here();
+  // Not from `location`: browsers leave it as it was while it changes at every keystroke of somebody quick.
+  place.value = placeOf(new URL(BASE + path, location.href));
   if (!options.replace) window.scrollTo(0, 0);
 }
 
 addEventListener('popstate', () => {
-  place.value = here();
+  place.value = placeOf(location);
 });
 
 /** A click on a link of ours changes the page without loading it again; with a modifier it stays the browser's. */

@@ -72,8 +72,6 @@ function Filters(props: {
 }): JSX.Element {
   const { filter, choices, onChange } = props;
   const input = useRef<HTMLInputElement>(null);
-  const [text, setText] = useState(filter.text);
-  useEffect(() => setText(filter.text), [filter.text]);
   useEffect(() => {
     // The key that many pages have for their search.
     const onKey = (event: KeyboardEvent) => {
@@ -109,11 +107,8 @@ function Filters(props: {
           aria-label="Search sandboxes"
           aria-keyshortcuts="/"
           placeholder="Id, owner, label=value…"
-          value={text}
-          onInput={(event) => {
-            setText(event.currentTarget.value);
-            onChange({ ...filter, text: event.currentTarget.value });
-          }}
+          value={filter.text}
+          onInput={(event) => onChange({ ...filter, text: event.currentTarget.value })}
         />
       </div>
       {select('state', 'State', choices.states)}

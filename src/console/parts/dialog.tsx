@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /** A dialog of the browser's own: it keeps the focus, closes with Escape, and gives the focus back. */
 export function Dialog(props: {
@@ -9,7 +9,8 @@ export function Dialog(props: {
   readonly children: ComponentChildren;
 }): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Not after the next picture: a key pressed until then would be for the page beneath.
+  useLayoutEffect(() => {
     element.current?.showModal();
   }, []);
   return (

@@ -177,12 +177,13 @@ async function open(
     // A runtime that is only root of its sandbox must get through, to nothing but what it owns.
     await chmod(folder, 0o711);
   }
-  checkRange(plan, await hostNetworks());
+  const networks = await hostNetworks();
   const before = claimRange({
     dataDir: deps.dataDir,
     range: plan.range,
     registry: deps.uidRegistry,
     served: deps.served,
+    check: () => checkRange(plan, networks),
   });
   // Of a range that is nobody's now nothing may be held back any more.
   if (before !== undefined && !overlap(before, plan.range)) {

@@ -12,13 +12,13 @@ after(() => rmSync(root, { recursive: true }));
 const registry = join(root, 'uids.db');
 const running = new Set<string>();
 
-function start(name: string, text: string): string | undefined {
+function start(name: string, text: string, check?: () => void): string | undefined {
   const dataDir = join(root, name);
   mkdirSync(dataDir, { recursive: true });
   UidRegions.open({ dataDir, tag: name, registry, reserved: () => [], inUse: () => false });
   const range = parseCidr(text);
   assert.ok(range);
-  const before = claimRange({ dataDir, range, registry, served: (path) => running.has(path) });
+  const before = claimRange({ dataDir, range, registry, served: (path) => running.has(path), ...(check && { check }) });
   running.add(dataDir);
   return before && formatCidr(before);
 }
@@ -39,4 +39,14 @@ test('a range that meets the one of another Arc that runs is refused, with whose
   start('one', '10.1.0.0/16');
   running.delete(join(root, 'two'));
   start('three', '10.2.3.0/24');
+});
+
+test('whose a range is comes before what of it is in the routes, and what is refused is not written down', () => {
+  const used = () => {
+    throw new ArcError('address_range_in_use', 'a route is there');
+  };
+  start('first', '10.20.0.0/16');
+  assert.throws(() => start('second', '10.20.0.0/16', used), /of the Arc in .*first/);
+  assert.throws(() => start('second', '10.21.0.0/16', used), /a route is there/);
+  assert.equal(start('second', '10.22.0.0/16'), undefined);
 });

@@ -13,13 +13,15 @@ export interface ClaimRange {
   readonly registry: string;
   /** Does a server run on that data folder? */
   readonly served: (dataDir: string) => boolean;
+  /** Throws where something else of the host is in the range. Asked when no other Arc is, whose name says more than a route's. */
+  readonly check?: () => void;
 }
 
 /**
  * Routes show the range of another Arc only once it has a sandbox; until then both would start, and the second sandbox
  * of an address would fail. Gives the range that this data folder had before. Throws address_range_in_use.
  */
-export function claimRange({ dataDir, range, registry, served }: ClaimRange): Cidr | undefined {
+export function claimRange({ dataDir, range, registry, served, check }: ClaimRange): Cidr | undefined {
   const own = realpathSync(dataDir);
   const before = claimedRange(own);
   inRegistry(registry, (rows) => {
@@ -29,6 +31,7 @@ export function claimRange({ dataDir, range, registry, served }: ClaimRange): Ci
       const clash = `${formatCidr(range)} overlaps with ${formatCidr(theirs)} of the Arc in ${other}`;
       throw new ArcError('address_range_in_use', clash);
     }
+    check?.();
     writeFileSync(join(own, RECORD), formatCidr(range), { mode: 0o600 });
   });
   return before;

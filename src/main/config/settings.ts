@@ -52,6 +52,7 @@ export interface Config extends OwnerConfig {
   readonly maxSandboxes: number;
   /** Bytes; undefined: a part of the machine's memory. */
   readonly warmMemory: number | undefined;
+  readonly verify: VerifyWhen;
   /** Where traces are sent to; undefined: there are none. */
   readonly otlp: string | undefined;
   readonly setup: boolean;
@@ -62,6 +63,9 @@ export interface Config extends OwnerConfig {
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
+
+export const VERIFY_WHEN = ['start', 'asked'] as const;
+export type VerifyWhen = (typeof VERIFY_WHEN)[number];
 
 /** What a default may depend on. */
 export interface Surroundings {
@@ -367,6 +371,17 @@ export const SETTINGS = {
     doc: 'How much memory the sandboxes that wait in the pools of templates may take together; `0B` keeps none.',
   }),
   ...OWNER_SETTINGS,
+  verify: setting({
+    key: 'verify',
+    flag: '--verify',
+    variable: 'ARC_VERIFY',
+    fileKey: 'verify',
+    placeholder: 'WHEN',
+    read: oneOf(VERIFY_WHEN),
+    fallback: () => 'start',
+    shown: '`start`',
+    doc: 'When the adversary is run at each level: at the `start` of a machine that was not verified since it was booted, or only when `asked` by `arc verify`.',
+  }),
   otlp: setting({
     key: 'otlp',
     flag: '--otlp',

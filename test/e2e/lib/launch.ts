@@ -56,7 +56,9 @@ export async function launchArc(options: LaunchOptions = {}): Promise<LaunchedAr
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'arc-e2e-')));
   const began = performance.now();
   const argv = ['up', '--data-dir', dataDir, '--json', '--api', options.api ?? ANY, '--edge', options.edge ?? ANY];
-  const env = { ...process.env, ARC_NETWORK_RANGE: `10.${options.octet ?? 201}.0.0/16`, ...options.env };
+  const range = `10.${options.octet ?? 201}.0.0/16`;
+  // Its sandboxes would come and go beside those that a test counts or a bench times.
+  const env = { ...process.env, ARC_NETWORK_RANGE: range, ARC_VERIFY: 'asked', ...options.env };
   const child = spawn(LAUNCHER, [...argv, ...(options.flags ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stderr.on('data', (chunk: Buffer) => {

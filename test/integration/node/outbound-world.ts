@@ -129,12 +129,13 @@ async function changed(at: LocalWorld): Promise<Outbound['changed']> {
   return { open, closed, listed, resolvConf: text, lookedUp: await lookup(at, target, 'ok.example.org') };
 }
 
-/** Nobody puts the rules back: the monitor is off, as when Arc itself is down. */
+/** Nobody puts the rules back: neither monitor nor sweep, as when Arc itself is down. */
 async function flushed(at: LocalWorld): Promise<Outbound['flushed']> {
   const closed = await start(at, 'none');
   const open = await start(at, 'public');
   const other = await start(at, 'public');
   const hostServer = createServer((_, answer) => answer.end('host')).listen(7711, '0.0.0.0');
+  at.node.agent.close();
   at.node.firewall.close();
   // What it was about to look at is over when this is; it listens again then, and no more after.
   await at.node.firewall.check();
