@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { ArcError } from '../contract/errors.ts';
+import { privateFile } from '../kit/private-file.ts';
 
 /** ms that somebody who only looks may have it. */
 const LOOK_MS_MAX = 100;
@@ -11,7 +12,8 @@ const LOOK_MS_MAX = 100;
  * process dies, however it dies, so there is never a stale lock to clear.
  */
 export function lockDataDir(dataDir: string): Disposable {
-  const database = new DatabaseSync(join(dataDir, 'lock.db'));
+  // Whoever can read it can hold it: nobody else is to keep the server from starting.
+  const database = new DatabaseSync(privateFile(join(dataDir, 'lock.db')));
   try {
     database.exec(`PRAGMA busy_timeout = ${LOOK_MS_MAX}; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;`);
   } catch (cause) {
@@ -25,13 +27,15 @@ export function lockDataDir(dataDir: string): Disposable {
 export function dataDirIsLocked(dataDir: string): boolean {
   const path = join(dataDir, 'lock.db');
   if (!existsSync(path)) return false;
-  const database = new DatabaseSync(path, { readOnly: true });
+  let database: DatabaseSync | undefined;
   try {
+    database = new DatabaseSync(path, { readOnly: true });
     database.exec('PRAGMA busy_timeout = 0; SELECT count(*) FROM sqlite_schema');
     return false;
   } catch {
+    // Held, or somebody else's.
     return true;
   } finally {
-    database.close();
+    database?.close();
   }
 }

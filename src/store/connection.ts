@@ -1,5 +1,6 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { ArcError } from '../contract/errors.ts';
+import { privateFile } from '../kit/private-file.ts';
 import { MIGRATIONS } from './migrations.ts';
 import { sqliteError } from './sqlite-errors.ts';
 
@@ -86,7 +87,8 @@ export function guard(path: string, busyMs: number): { close(): void } {
 function opened(path: string, busyMs: number, prepare: (db: DatabaseSync) => void): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { timeout: busyMs });
+    // What SQLite puts beside it (the log, the index of the log) gets the same permissions.
+    db = new DatabaseSync(privateFile(path), { timeout: busyMs });
     prepare(db);
     return db;
   } catch (error) {

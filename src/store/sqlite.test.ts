@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -231,4 +231,19 @@ describe('SqliteStore with a thread that writes', () => {
     await store.close();
     await rm(dir, { recursive: true });
   });
+});
+
+it('nobody but its owner can read the database or what lies beside it, made today or by an earlier version', async () => {
+  const dir = await folder();
+  try {
+    const path = join(dir, 'arc.db');
+    for (const name of [path, `${path}-guard`]) await writeFile(name, '', { mode: 0o644 });
+    const store = new SqliteStore({ path });
+    const names = await readdir(dir);
+    assert.ok(names.includes('arc.db-wal'), names.join(' '));
+    for (const name of names) assert.equal((await stat(join(dir, name))).mode & 0o777, 0o600, name);
+    await store.close();
+  } finally {
+    await rm(dir, { recursive: true });
+  }
 });
