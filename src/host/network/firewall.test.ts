@@ -15,7 +15,8 @@ const plan = networkPlan('10.199.0.0/16', '/data', 1500, () => 0x1000_0000);
 
 /** A kernel that holds one table as text, and a monitor that can be made to speak and to end. */
 function kernel() {
-  const state = { table: '', loads: 0, lists: 0, broken: false, deaf: false };
+  const state = { table: '', loads: 0, lists: 0, broken: false, deaf: false, raised: 0 };
+  const clock = new ManualClock();
   let heard: (line: string) => void = () => {};
   let ended: () => void = () => {};
   const run: Run = async (argv, options) => {
@@ -33,8 +34,14 @@ function kernel() {
   const kept = new Map<string, KeptPermit>();
   const firewall = new Firewall({
     ...{ plan, nft: '/nft', run, log: silentLogger, open: [], resolverPort: () => 5353 },
-    ...{ clock: new ManualClock(), rng: new SeededRng(1) },
-    barrier: { raise: async () => true, remove: async () => {} },
+    ...{ clock, rng: new SeededRng(1) },
+    barrier: {
+      raise: async () => {
+        state.raised += 1;
+        return true;
+      },
+      remove: async () => {},
+    },
     permits: {
       write: async (permit) => void kept.set(permit.id, permit),
       remove: async (id) => void kept.delete(id),
@@ -53,7 +60,7 @@ function kernel() {
       return () => {};
     },
   });
-  return { state, sent, kept, firewall, say: (line: string) => heard(line), deafen: () => ended() };
+  return { state, sent, kept, clock, firewall, say: (line: string) => heard(line), deafen: () => ended() };
 }
 
 const admission = (network: NetworkPolicy, id = 'sb-a', slot = 1) => ({ id, slot, spec: { network } });
@@ -108,13 +115,28 @@ test('a sandbox does not start where the rules can not be put in place', async (
 });
 
 test('the table goes when all of it ends, and the sweep says whether it had to mend', async () => {
-  const { state, firewall } = kernel();
+  const { state, firewall, deafen } = kernel();
   await firewall.install();
   assert.equal(await firewall.check(), false);
   state.table = '';
+  deafen();
   assert.equal(await firewall.check(), true);
   await firewall.remove();
   assert.equal(state.table, '');
+});
+
+test('a sweep costs no program while the monitor listens; once a minute it looks all the same, and at the barrier', async () => {
+  const { state, firewall, clock } = kernel();
+  await firewall.install();
+  await firewall.check();
+  const { lists, raised } = state;
+  state.table = '';
+  assert.equal(await firewall.check(), false);
+  assert.deepEqual([state.lists, state.raised], [lists, raised]);
+  await clock.advance(60_000);
+  assert.equal(await firewall.check(), true);
+  assert.match(state.table, /chain forward/);
+  assert.equal(state.raised, raised + 1);
 });
 
 test('the table is replaced in one transaction and has no rule for a single sandbox', () => {

@@ -42,6 +42,8 @@ export interface Admission {
 }
 
 const IP_FORWARD = '/proc/sys/net/ipv4/ip_forward';
+/** While the monitor listens, how often it is not taken at its word: each look is a process that reads all of the table. */
+const DISTRUST_MS = 60_000;
 /** The first load may have to bring kernel modules in. */
 const NFT_TIMEOUT_MS = 30_000;
 const LISTING_BYTES_MAX = 16 * 1024 ** 2;
@@ -49,7 +51,7 @@ const LISTING_BYTES_MAX = 16 * 1024 ** 2;
 /**
  * Keeps the table in place, and in its sets what each sandbox may do. A monitor hears of every change of the rules that
  * another tool makes, and they are loaded again at once, within some tens of ms; while the monitor is deaf, every start and
- * every sweep compares. A sandbox never starts without its rules. What protects in between is the barrier, and what
+ * every sweep compares, and else a sweep once a minute. A sandbox never starts without its rules. What protects in between is the barrier, and what
  * needs no table: reverse-path filtering on each link, and no forwarding at all where no sandbox may send anything out.
  */
 export class Firewall {
@@ -65,6 +67,7 @@ export class Firewall {
   /** Numbers of connections that the table has a rule for. */
   #counted: ReadonlySet<number> = new Set();
   #suspect = true;
+  #lookedAt = Number.NEGATIVE_INFINITY;
   /** Answers that wait for the commands before them, by sandbox; all of them are one transaction then. */
   #names = new Map<string, Set<string>>();
   #naming: Promise<void> | undefined;
@@ -88,7 +91,13 @@ export class Firewall {
   /** Loads them again when they are not as they were loaded; `true` when they had to be. For the sweep. */
   async check(): Promise<boolean> {
     this.#listen();
-    return await this.#serial(() => this.#compare());
+    if (!this.#suspect && this.#deps.clock.monotonic() - this.#lookedAt < DISTRUST_MS) return false;
+    return await this.#serial(async () => {
+      const changed = await this.#compare();
+      // Whoever took the rules away may have taken this, too, and nothing tells of it.
+      await this.#deps.barrier.raise();
+      return changed;
+    });
   }
 
   /**
@@ -236,6 +245,7 @@ export class Firewall {
 
   async #compare(): Promise<boolean> {
     this.#suspect = false;
+    this.#lookedAt = this.#deps.clock.monotonic();
     if (this.#expected === '') {
       await this.#load();
       return true;
