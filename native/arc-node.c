@@ -48,8 +48,7 @@ static void prepare(char **cgroups) {
   ssize_t n = read_file(AT_FDCWD, "/proc/sys/kernel/random/boot_id", boot_id, 37);
   if (chdir("/") || n < 36) strcpy(boot_id, "unknown");
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL)) perror("arc-node: mount namespace");
-  cgroup_take(cgroups);
-  sealed_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  cgroup_take(cgroups), sealed_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   close(fd_floor = open("/dev/null", O_RDONLY | O_CLOEXEC)); /* the cgroup folders are below it */
 }
 static int bring_up(const char *lock, const char *socket_path) {

@@ -26,20 +26,17 @@ enum { HEADER_BYTES = 12, FRAME_BYTES_MAX = 1 << 20, CHUNK_BYTES = 65536 /* one 
        OUTPUT_BYTES_MAX = 16384 /* what is kept of a failed runtime's words */ };
 #define RUNTIME_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 typedef long long i64;
-struct buf { char *p; size_t n, cap; };
-struct msg { unsigned type; uint32_t id; const char *p; size_t n; };
+struct buf { char *p; size_t n, cap; }; struct msg { unsigned type; uint32_t id; const char *p; size_t n; };
 static void shut(int fd) { if (fd >= 0) close(fd); }
 static void add(struct buf *b, const void *p, size_t n) {
   if (b->n + n > b->cap) {
     for (b->cap = b->cap ? b->cap : 256; b->cap < b->n + n;) b->cap *= 2;
     if (!(b->p = realloc(b->p, b->cap))) abort(); /* the server starts the helper again, and it recovers */
   }
-  if (n) memcpy(b->p + b->n, p, n);
-  b->n += n;
+  if (n) memcpy(b->p + b->n, p, n), b->n += n;
 }
 static void consume(struct buf *b, size_t n) {
-  if (b->n -= n) memmove(b->p, b->p + n, b->n);
-  else free(b->p), *b = (struct buf){0};
+  if (b->n -= n) memmove(b->p, b->p + n, b->n); else free(b->p), *b = (struct buf){0};
 }
 static void text(struct buf *b, const char *key, const char *value) { /* `key=value` and a NUL */
   add(b, key, strlen(key)), add(b, "=", 1), add(b, value, strlen(value) + 1);
@@ -164,7 +161,6 @@ static void put_exit(struct buf *b, const struct exit_info *e) {
 static struct exit_info exit_now(int status, const char *unknown) {
   struct exit_info e = {.known = !unknown, .at_ms = clock_ns(CLOCK_REALTIME) / 1000000};
   snprintf(e.note, sizeof e.note, "%s", unknown ? unknown : "");
-  if (WIFSIGNALED(status)) e.sig = WTERMSIG(status);
-  else e.code = WEXITSTATUS(status);
+  if (WIFSIGNALED(status)) e.sig = WTERMSIG(status); else e.code = WEXITSTATUS(status);
   return e;
 }

@@ -98,8 +98,7 @@ static int cgroup_make(const char *id, const struct msg *o) {
 }
 /* The caller, and what it becomes, is in the sandbox's cgroups from here on. */
 static int cgroup_join(const char *id) {
-  char *pid = str("%d", getpid());
-  for (int i = 0; i < nhiers; i++)
+  char *pid = str("%d", getpid()); for (int i = 0; i < nhiers; i++)
     if (write_file(hiers[i].fd, str("%s/%s/cgroup.procs", group, id), pid, strlen(pid), create))
       return fail_errno("cgroup.procs");
   return 0;

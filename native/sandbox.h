@@ -23,13 +23,14 @@ static void sandbox_record(const struct sandbox *s, const char *phase) {
   struct buf b = {0};
   num(&b, "v", RECORD_VERSION), sandbox_put(&b, s, phase), text(&b, "boot", boot_id), text(&b, "hostif", s->hostif);
   num(&b, "hostBase", s->host_base), num(&b, "idCount", s->id_count), num(&b, "logBytes", (i64)s->log.limit);
-  text(&b, "follow", s->follow_runtime ? "runtime" : "pid-file");
+  num(&b, "logRate", s->log.rate), text(&b, "follow", s->follow_runtime ? "runtime" : "pid-file");
   write_atomic(path_in(s->id, "record"), &b), free(b.p);
 }
 static void sandbox_fields(struct sandbox *s, const struct msg *m) { /* of an order or of a record */
   s->inc = get_num(m, "inc", 0), s->slot = get_num(m, "slot", 0), s->host_base = get_num(m, "hostBase", 0);
   s->id_count = get_num(m, "idCount", 0), s->log.limit = (uint64_t)get_num(m, "logBytes", 1 << 20);
   s->pid = (pid_t)get_num(m, "pid", 0), s->pid_start = (uint64_t)get_num(m, "pidStart", 0);
+  s->log.rate = get_num(m, "logRate", 0); /* 0: any */
   s->follow_runtime = is(m, "follow", "runtime"), snprintf(s->hostif, sizeof s->hostif, "%s", get(m, "hostif"));
 }
 static bool drain(struct src *src) {
@@ -54,9 +55,9 @@ static void logs_watch(struct sandbox *s) {
   watch(&s->out, s->out.fd, EPOLLIN, on_log, s), watch(&s->err, s->err.fd, EPOLLIN, on_log, s);
 }
 static void sandbox_ended(struct sandbox *s, struct exit_info how) {
-  struct buf b = {0};
-  for (int i = 0; i < DRAIN_READS_MAX && (drain(&s->out) | drain(&s->err)); i++) {}
-  logs_close(s), drop(&s->pidfd); how.oom = cgroup_ooms(s->id) > 0 && !(how.known && !how.sig && how.code == 0);
+  struct buf b = {0}; for (int i = 0; i < DRAIN_READS_MAX && (drain(&s->out) | drain(&s->err)); i++) {}
+  journal_append(&s->log, LOG_ARC, "", 0), logs_close(s), drop(&s->pidfd);
+  how.oom = cgroup_ooms(s->id) > 0 && !(how.known && !how.sig && how.code == 0);
   s->exit.n = 0, put_exit(&s->exit, &how), s->phase = EXITED;
   num(&b, "inc", s->inc), add(&b, s->exit.p, s->exit.n), write_atomic(path_in(s->id, "exit"), &b), free(b.p);
   broadcast_exit(s), clean_up(s);

@@ -1,8 +1,7 @@
 /* Which message goes where, and workers. A sandbox has at most one: a later order takes an earlier one's place. */
 #include "conn.h"
 struct job { /* work in a forked child; its answer comes back through a pipe */
-  struct src src;
-  pid_t pid; unsigned kind; struct ref ref; i64 begun; struct buf order, result; struct job *next;
+  struct src src; pid_t pid; unsigned kind; struct ref ref; i64 begun; struct buf order, result; struct job *next;
 };
 static struct job *jobs; static int njobs; static void reap(void);
 static void broadcast_exit(struct sandbox *s) {
@@ -23,8 +22,7 @@ static void on_result(struct src *src, unsigned events) {
   struct job *j = src->of; char data[4096]; ssize_t n = read(src->fd, data, sizeof data); (void)events;
   if (n > 0 && j->result.n < FRAME_BYTES_MAX / 2) return add(&j->result, data, (size_t)n);
   struct msg r = {.p = j->result.p, .n = j->result.n}; struct sandbox *s = sandbox_find(job_id(j));
-  bool ok = has(&r, "done");
-  reap(); /* what a stop has ended is known to have ended, before that is told */
+  bool ok = has(&r, "done"); reap(); /* what a stop has ended is known to have ended, before that is told */
   if (j->kind == M_START && s && ok) sandbox_started(s, &r, j->begun);
   else if (j->kind == M_START && s) start_failed(s, has(&r, "code"));
   if (j->kind == M_STOP && ok && s && s->phase == RUNNING) on_adopted(&s->pidfd, 0);
@@ -78,21 +76,21 @@ static void job_add(unsigned kind, struct ref ref, const struct msg *m, int fd) 
   job_done(j, M_ERROR, &j->result);
 }
 static void clean_up(struct sandbox *s) { /* after its end, unless a stop is at it already */
-  struct buf b = {0};
-  text(&b, "id", s->id);
+  struct buf b = {0}; text(&b, "id", s->id);
   if (!job_of(s->id, NULL)) job_add(M_STOP, (struct ref){0, 0}, &(struct msg){.p = b.p, .n = b.n}, -1);
   free(b.p);
 }
 static bool id_ok(const char *id) {
-  size_t n = strlen(id);
-  return n > 0 && n <= ID_BYTES_MAX && id[0] != '-' && strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+  size_t n = strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-");
+  return n > 0 && n <= ID_BYTES_MAX && id[0] != '-' && !id[n];
 }
 static void start_request(struct ref ref, struct sandbox *s, const struct msg *m) {
   const char *hostif = get(m, "hostif"); size_t n = strlen(hostif);
   bool good = n > 0 && n < 16 && strspn(hostif, "abcdefghijklmnopqrstuvwxyz0123456789") == n && has(m, "lower") &&
               is(m, "dir", str("%s/sandboxes/%s", data_dir, get(m, "id"))) && get_num(m, "inc", 0) > 0 &&
               get_num(m, "hostBase", 0) >= 65536 && get_num(m, "idCount", 0) > 0 && get_num(m, "logBytes", 0) > 0 &&
-              get_num(m, "upperBytes", 0) > 0 && get(m, "arg")[0] == '/' && get(m, "rootMount")[0] == '/';
+              get_num(m, "logRate", 0) >= 0 && get_num(m, "upperBytes", 0) > 0 && get(m, "arg")[0] == '/' &&
+              get(m, "rootMount")[0] == '/';
   if (!good) return answer_error(ref, "invalid_request", "something is missing or out of range");
   if (s && s->phase == RUNNING && s->inc == get_num(m, "inc", 0)) {
     struct buf b = {0}; sandbox_put(&b, s, "running"), answer(ref, M_OK, &b), free(b.p);
@@ -126,8 +124,7 @@ static void sandbox_request(struct conn *c, struct ref ref, struct sandbox *s, c
   answer(ref, M_OK, NULL);
 }
 static void hello(struct conn *c, struct ref ref, const struct msg *m) { /* the client compares `v`, too */
-  struct buf b = {0};
-  c->greeted = get_num(m, "v", 0) == PROTOCOL_VERSION;
+  struct buf b = {0}; c->greeted = get_num(m, "v", 0) == PROTOCOL_VERSION;
   num(&b, "v", PROTOCOL_VERSION), num(&b, "pid", getpid()), num(&b, "cgroup", cgroup_version);
   answer(ref, M_OK, &b), free(b.p);
 }

@@ -33,6 +33,8 @@ export interface ResolvedSpec {
   readonly ttlMs: number | null;
   readonly afterReboot: 'recreate' | 'fail';
   readonly logBytes: number;
+  /** Bytes a second; absent: the default of `domain/log-rate.ts`. */
+  readonly logRate?: number;
   /** Warm sandboxes that are kept of its template; of no meaning to one that runs. */
   readonly pool?: PoolSpec;
   /** Absent: being idle never stops it. */

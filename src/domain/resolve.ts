@@ -4,6 +4,7 @@ import type { Idle, ImageDefaults, Pool, Template } from '../contract/schemas/te
 import type { IdleSpec, Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef, TtlPolicy } from '../contract/spec.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
 import { chooseLevel, type LevelSeen, levelRank, levelsOfRoot } from './choose-level.ts';
+import { LOG_RATE_BOUNDS } from './log-rate.ts';
 import { describePolicy, isList, within } from './network/allow-list.ts';
 import { type Cidr, parseCidr } from './network/cidr.ts';
 import { FLOW_BOUNDS } from './network/flow.ts';
@@ -117,6 +118,9 @@ export function resolveTemplate(
     ttlMs: template.ttl === undefined ? null : faults.duration('ttl', template.ttl, 0, BOUNDS.ttlMs),
     afterReboot: template.afterReboot ?? 'recreate',
     logBytes: faults.size('logs', template.logs, DEFAULTS.logBytes, BOUNDS.logBytes),
+    ...(template.logRate === undefined
+      ? {}
+      : { logRate: faults.size('logRate', template.logRate, 0, LOG_RATE_BOUNDS) }),
     ...(template.usually === undefined ? {} : { usually: template.usually }),
     ...(template.tcp === undefined ? {} : { tcp: template.tcp }),
     ...(template.access === undefined ? {} : { access: template.access }),

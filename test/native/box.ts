@@ -40,6 +40,8 @@ export interface BoxOptions {
   readonly memoryBytes?: number;
   readonly pids?: number;
   readonly logBytes?: number;
+  /** Bytes a second. */
+  readonly logRate?: number;
   readonly upper?: 'image' | 'memory';
   readonly upperBytes?: number;
   readonly fresh?: boolean;
@@ -136,7 +138,7 @@ export class TestNode implements AsyncDisposable {
       },
       rootMount: this.rootMount,
       cgroup: { memoryBytes: options.memoryBytes ?? 64 << 20, cpus: 1, pids: options.pids ?? 64 },
-      log: { bytes: options.logBytes ?? 64 << 20 },
+      log: { bytes: options.logBytes ?? 64 << 20, bytesPerSecond: options.logRate ?? 1 << 30 },
       stdioUid: ids.hostBase + (options.user ?? 0),
       argv: options.argv ?? crun(dir, 'run', '--detach', '--pid-file', join(dir, 'pid'), '--bundle', dir, id),
       pidFile: 'pid',

@@ -95,6 +95,26 @@ test('a program that floods takes nothing from the output of another', { timeout
   await node.helper.destroy(flood);
 });
 
+test('what comes faster than its rate is dropped, counted to the byte, and said in the stream', {
+  timeout: 60_000,
+}, async () => {
+  const most = 256 * 1024;
+  const order = node.order({
+    command: sh('dd if=/dev/zero bs=64k count=160 2>/dev/null; printf last'),
+    logRate: most / 8,
+  });
+  await node.helper.start(order);
+  await ended(order.id);
+  const chunks = await read(order.id);
+  const notes = chunks.filter(({ stream }) => stream === 'arc');
+  const dropped = notes.reduce((sum, { droppedBytes = 0 }) => sum + droppedBytes, 0);
+  assert.equal(dropped + bytes(chunks).length, 160 * 65_536 + 4);
+  assert.ok(bytes(chunks).length >= most, `${bytes(chunks).length} bytes came through`);
+  assert.ok(dropped > 8 << 20, `${dropped} bytes were dropped`);
+  assert.match(Buffer.from(notes.at(-1)?.data ?? []).toString(), /bytes of output were dropped: they came faster/);
+  assert.equal((await logs.totals(order.id)).dropped, dropped);
+});
+
 test('a follower sees output as it comes, and ends with the sandbox', { timeout: 20_000 }, async () => {
   const order = node.order({ command: sh('while :; do echo tick; sleep 0.05; done') });
   await node.helper.start(order);

@@ -57,6 +57,20 @@ test('a helper that is killed comes back by itself, and finds what runs again', 
   assert.ok(exit?.code === 5 || (exit?.code === null && exit.note), JSON.stringify(exit));
 });
 
+test('the rate of a log holds on for what an earlier helper has started', async () => {
+  const flood = 'dd if=/dev/zero bs=64k count=64 2>/dev/null';
+  const order = node.order({
+    command: sh(`trap "${flood}; exit" USR1; while :; do sleep 0.02; done`),
+    logRate: 16 * 1024,
+  });
+  await node.helper.start(order);
+  await killHelper();
+  await node.helper.signal(order, 'SIGUSR1');
+  await until(async () => (await entry(order.id))?.phase === 'exited', 'the end of the flood');
+  const { bytes, dropped } = await logs.totals(order.id);
+  assert.ok(bytes < 1 << 20 && dropped > 3 << 20, `${bytes} bytes are kept, ${dropped} were dropped`);
+});
+
 test('output goes on over many deaths of the helper, with nothing lost but what was in its hands', {
   timeout: 60_000,
 }, async () => {

@@ -224,6 +224,8 @@ export const Template = Type.Object(
     labels: Type.Optional(Labels),
     /** Bytes of log kept for each sandbox. */
     logs: Type.Optional(SizeText),
+    /** Bytes of log a second, and eight times as many at once; what is more is dropped and counted. Default 1MiB. */
+    logRate: Type.Optional(SizeText),
     pool: Type.Optional(Pool),
     /** Secrets of whoever adds the template. */
     secrets: Type.Optional(SecretUses),

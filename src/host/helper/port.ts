@@ -47,7 +47,7 @@ export interface HelperStart extends Target {
   /** An empty folder; each sandbox's root is mounted there in its own mount namespace. The config's root.path. */
   readonly rootMount: string;
   readonly cgroup: { readonly memoryBytes: number; readonly cpus: number; readonly pids: number };
-  readonly log: { readonly bytes: number };
+  readonly log: { readonly bytes: number; readonly bytesPerSecond: number };
   /** Host uid that owns the log fifos, so that programs inside may reopen /dev/stdout. */
   readonly stdioUid: number;
   /**

@@ -30,6 +30,7 @@ export function startFields(order: HelperStart, cgroupVersion: 1 | 2): Field[] {
     ['fresh', order.upper.fresh ? 1 : 0],
     ['rootMount', order.rootMount],
     ['logBytes', order.log.bytes],
+    ['logRate', order.log.bytesPerSecond],
     ['stdioUid', order.stdioUid],
     ...order.argv.map((arg): Field => ['arg', arg]),
     ['pidFile', order.pidFile],

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { EngineLogs, LogChunk } from '../../engines/engine.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { Bell } from './bell.ts';
+import { RECORD_BYTES } from './record.ts';
 import { SegmentReader } from './segment-reader.ts';
 import { bytesOf, isMissing, listSegments, offsetOfDropped, type Segment } from './segments.ts';
 
@@ -42,8 +43,12 @@ export class JournalLogs implements EngineLogs {
   /** Bytes kept on disk now, and bytes of output dropped since the first line. */
   async totals(id: string): Promise<{ readonly bytes: number; readonly dropped: number }> {
     const segments = (await listSegments(this.#dir(id))) ?? [];
-    const first = await firstRecord(segments);
-    return { bytes: await bytesOf(segments), dropped: first?.offset ?? 0 };
+    const [first, last] = [await firstRecord(segments), await lastRecord(segments)];
+    const bytes = await bytesOf(segments);
+    if (first === undefined || last === undefined) return { bytes, dropped: 0 };
+    // Numbers have no gaps, so what was lost between two kept records is known without reading all of them.
+    const kept = bytes - RECORD_BYTES * (last.seq - first.seq + 1);
+    return { bytes, dropped: Math.max(0, last.offset + last.dropped + last.length - kept) };
   }
 
   #dir(id: string): string {
@@ -69,6 +74,20 @@ async function firstRecord(segments: readonly Segment[]) {
   try {
     await using reader = await SegmentReader.open(oldest);
     return await reader.next();
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function lastRecord(segments: readonly Segment[]) {
+  const newest = segments.at(-1);
+  if (!newest) return undefined;
+  try {
+    await using reader = await SegmentReader.open(newest);
+    let last = await reader.next();
+    for (let next = last; next; next = await reader.next()) last = next;
+    return last;
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -12,7 +12,7 @@ export interface RecordHeader {
   readonly time: number;
   /** Bytes of all output before this record, kept or not. */
   readonly offset: number;
-  /** Bytes lost just before this record, for want of space on the disk. */
+  /** Bytes lost just before this record, for want of space on the disk, or since they came too fast. */
   readonly dropped: number;
   readonly stream: (typeof STREAMS)[number];
 }

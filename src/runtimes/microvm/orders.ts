@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { LOG_RATE_DEFAULT } from '../../domain/log-rate.ts';
 import { roundedSize } from '../../host/disk/blanks.ts';
 import type { HelperStart } from '../../host/helper/port.ts';
 import type { StartOrder } from '../runtime.ts';
@@ -45,7 +46,7 @@ export function helperStart(
   saved?: string,
 ): HelperStart {
   const { plan, monitor } = deps;
-  const { limits, network, logBytes } = order.spec;
+  const { limits, network, logBytes, logRate = LOG_RATE_DEFAULT } = order.spec;
   const ids = plan.ids(order.slot);
   const files: MachineFiles = {
     ...{ kit: deps.kit, root, state: folder.state, tap: folder.tap, owner: ids.hostBase },
@@ -69,7 +70,7 @@ export function helperStart(
       cpus: limits.cpus,
       pids: MONITOR_TASKS,
     },
-    log: { bytes: logBytes },
+    log: { bytes: logBytes, bytesPerSecond: logRate },
     stdioUid: ids.hostBase,
     argv,
     pidFile,

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Limits } from '../../contract/spec.ts';
+import { LOG_RATE_DEFAULT } from '../../domain/log-rate.ts';
 import type { ExecOrder } from '../../engines/engine.ts';
 import type { BlankImage } from '../../host/disk/blanks.ts';
 import { inodesFor, roundedSize } from '../../host/disk/blanks.ts';
@@ -51,7 +52,7 @@ export function helperStart(
   lowers: Pick<HelperStart, 'lowers' | 'idmap'>,
 ): HelperStart {
   const { flavour, plan } = deps;
-  const { limits, network, logBytes } = order.spec;
+  const { limits, network, logBytes, logRate = LOG_RATE_DEFAULT } = order.spec;
   const ids = plan.ids(order.slot);
   const bytes = roundedSize(limits.diskBytes);
   const run = flavour.run(deps.program, folder, order.id);
@@ -77,7 +78,7 @@ export function helperStart(
     },
     rootMount: deps.rootMount,
     cgroup: cgroupOf(deps, limits),
-    log: { bytes: logBytes },
+    log: { bytes: logBytes, bytesPerSecond: logRate },
     stdioUid: ids.hostBase + uid,
     argv: flavour.joins === 'entered' ? entered(deps.nsenter, NS_USER_PATH, NS_NET_PATH, run) : run,
     pidFile: pidFileOf(flavour),

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
 import type { Exit, ResolvedSpec, RootRef } from '../../contract/spec.ts';
+import { LOG_RATE_DEFAULT } from '../../domain/log-rate.ts';
 import type {
   ExecInfo,
   ExecOrder,
@@ -282,7 +283,12 @@ export class WasmRuntime implements Runtime {
   async #runFirst(sandbox: WasmSandbox, worker: WorkerProcess, files: SandboxFiles): Promise<void> {
     const { spec, id } = sandbox.record;
     sandbox.program = worker;
-    const log = await JournalWriter.open(join(this.#dir(id), 'log'), spec.logBytes, this.#deps.clock);
+    const { logBytes, logRate = LOG_RATE_DEFAULT } = spec;
+    const log = await JournalWriter.open(
+      join(this.#dir(id), 'log'),
+      { bytes: logBytes, rate: logRate },
+      this.#deps.clock,
+    );
     let writing = Promise.resolve();
     for (const stream of ['stdout', 'stderr'] as const) {
       worker[stream].on('data', (data: Buffer) => {
@@ -297,6 +303,7 @@ export class WasmRuntime implements Runtime {
     await this.#begin(sandbox, worker, files, spec);
     void worker.ended.then(async (exit) => {
       await writing;
+      await log.close();
       await this.#end(sandbox, exit);
     });
   }

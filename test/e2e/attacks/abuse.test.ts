@@ -79,6 +79,32 @@ test('as the program of a sandbox, too: a log that is flooded stays within its b
   await one.remove();
 });
 
+test('a log that is flooded takes what its rate lets in, says what it dropped, and its neighbour’s log goes on', async () => {
+  const { template } = await arc.client.templates.get('shell');
+  await arc.client.templates.add({
+    ...template,
+    name: 'torrent',
+    command: ['yes', 'x'.repeat(4000)],
+    logRate: '64KiB',
+  });
+  const ticks = 'while :; do echo tick; sleep 0.1; done';
+  await arc.client.templates.add({ ...template, name: 'ticker', command: ['bash', '-c', ticks] });
+  const flood = await arc.client.sandboxes.create({ template: 'torrent', ttl: '10m' });
+  await until('output is dropped', async () => (await flood.stats()).logDropped > 64 * MIB, UNDER_WAY_MS);
+  const quiet = await arc.client.sandboxes.create({ template: 'ticker', ttl: '10m' });
+  let seen = 0;
+  for await (const { data } of quiet.logs({ follow: true })) {
+    seen += data.split('tick').length - 1;
+    if (seen >= 20) break;
+  }
+  let said = 0;
+  for await (const { stream, data } of flood.logs()) {
+    if (stream === 'arc' && /bytes of output were dropped: they came faster/.test(data)) said += 1;
+  }
+  assert.ok(said > 0);
+  await Promise.all([flood.remove(), quiet.remove()]);
+});
+
 /** Its first output, or that there is none yet: what follows is nobody's business. */
 async function drained(output: AsyncIterable<unknown>): Promise<void> {
   void (async () => {
