@@ -7,7 +7,10 @@ export const FLOW_DEFAULTS = { bandwidthBytes: 32 * MIB, connections: 512 } as c
 
 export const FLOW_BOUNDS = { bandwidthBytes: { min: 8 * 1024, max: 16 * 1024 ** 3 } } as const;
 
-/** Bytes that may go at once after a pause: so long at full rate, and never less than some packets. */
+/**
+ * Bytes that may go at once after a pause, beside the second's worth that the kernel's limits always let go: so long at full
+ * rate, and never less than some packets.
+ */
 const BURST_SECONDS = 0.25;
 const BURST_BYTES_MIN = 128 * 1024;
 

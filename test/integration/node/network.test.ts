@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { before, it } from 'node:test';
-import { type Findings, PUBLIC, REFUSED } from './network-world.ts';
+import { PUBLIC, REFUSED } from './host-world.ts';
+import type { Findings } from './network-world.ts';
+import { inOwnHost } from './own-host.ts';
 
-/** A host of its own: nothing here touches the addresses, routes or rules of the machine that runs the tests. */
 let found: Findings;
 before(async () => {
-  const script = new URL('network-world.ts', import.meta.url).pathname;
-  const child = spawn('/usr/bin/unshare', ['--net', process.execPath, '--disable-warning=ExperimentalWarning', script]);
-  let out = '';
-  let complaint = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint += text;
-  });
-  const code = await new Promise((resolve) => child.once('close', resolve));
-  assert.equal(code, 0, complaint);
-  found = JSON.parse(out) as Findings;
+  found = await inOwnHost('network-world.ts');
 });
 
 it('every address that is tried has something listening: the host beside reaches it', () => {

@@ -1,21 +1,15 @@
-/**
- * Runs in a network namespace of its own, started by `outbound.test.ts`: a host with an "outside" that has web servers and a
- * name server. Prints what sandboxes with allow-lists could reach, as one line of JSON.
- */
+/** What sandboxes with allow-lists reach; run by `outbound.test.ts`. There is a name server outside, too. */
 import { spawnSync } from 'node:child_process';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import type { EngineNetwork, NetworkUse, Target } from '../../../src/engines/engine.ts';
 import { realClock } from '../../../src/kit/real.ts';
-import { addProgram } from './harness.ts';
-import { type LocalWorld, localWorld } from './local-world.ts';
-import { LISTENER, makeOutside, reachable, reaches, run, start } from './network-world.ts';
+import { HOST_UPLINK, LISTENER, OUTSIDE, reaches, report, run, start, within } from './host-world.ts';
+import type { LocalWorld } from './local-world.ts';
 
-const RANGE = '10.199.0.0/16';
 const NAMED = '93.184.216.34';
 const RESOLVER = '8.8.8.8';
 const PRIVATE = '10.1.2.3';
-const HOST_UPLINK = '45.0.0.2';
 const WAIT_MS = 240_000;
 const LOOK_MS = 250;
 
@@ -144,11 +138,8 @@ async function flushed(at: LocalWorld): Promise<Outbound['flushed']> {
   const tried = refused(at, [other.address]);
   const none = await reaches(at, closed, tried);
   const opened = await reaches(at, open, tried);
-  const outside = [
-    '/usr/bin/nsenter',
-    [`--net=/run/netns/arc-out-${process.pid}`, '/bin/busybox', 'nc', '-w', '1', '-z', other.address, '80'],
-  ] as const;
-  const fromOutside = spawnSync(...outside).status === 0;
+  const outside = ['/bin/busybox', 'nc', '-w', '1', '-z', other.address, '80'];
+  const fromOutside = within(`/run/netns/${OUTSIDE}`, outside).status === 0;
   const tablesLeft = spawnSync('/usr/sbin/nft', ['list', 'ruleset'], { encoding: 'utf8' }).stdout;
   spawnSync('/usr/sbin/ip', ['xfrm', 'policy', 'flush']);
   const bare = await reaches(at, open, tried);
@@ -158,19 +149,14 @@ async function flushed(at: LocalWorld): Promise<Outbound['flushed']> {
   return { tablesLeft, none, public: opened, fromOutside, bare, mended };
 }
 
+async function look(at: LocalWorld): Promise<Outbound> {
+  const named = await names(at);
+  // The restart comes late: the rules lead lookups to the resolver of the server that was last started.
+  const change = await changed(at);
+  return { ...named, changed: change, networks: await networks(at), flushed: await flushed(at) };
+}
+
 if (import.meta.main) {
-  const undo = await makeOutside(`${NAME_SERVER}${LISTENER}`);
-  try {
-    const lookups = { graceSeconds: 1, bounds: { ttlMin: 1, ttlMax: 60, addressesMax: 8 } };
-    await using at = await localWorld(RANGE, { networkDns: [{ host: RESOLVER, port: 53 }], lookups });
-    addProgram(at.lower, 'reach.c', 'reach');
-    if (!(await until(() => reachable(NAMED)))) throw new Error('nothing listens outside');
-    const named = await names(at);
-    // The restart comes late: the rules lead lookups to the resolver of the server that was last started.
-    const change = await changed(at);
-    const found = { ...named, changed: change, networks: await networks(at), flushed: await flushed(at) };
-    console.log(JSON.stringify(found satisfies Outbound));
-  } finally {
-    undo();
-  }
+  const lookups = { graceSeconds: 1, bounds: { ttlMin: 1, ttlMax: 60, addressesMax: 8 } };
+  await report(`${NAME_SERVER}${LISTENER}`, look, { networkDns: [{ host: RESOLVER, port: 53 }], lookups });
 }

@@ -1,27 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { before, it } from 'node:test';
 import type { Outbound } from './outbound-world.ts';
+import { inOwnHost } from './own-host.ts';
 
 const NAMED = '93.184.216.34';
 const RESOLVER = '8.8.8.8';
 
-/** A host of its own: nothing here touches the addresses, routes or rules of the machine that runs the tests. */
 let found: Outbound;
 before(async () => {
-  const script = new URL('outbound-world.ts', import.meta.url).pathname;
-  const child = spawn('/usr/bin/unshare', ['--net', process.execPath, '--disable-warning=ExperimentalWarning', script]);
-  let out = '';
-  let complaint = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    complaint += text;
-  });
-  const code = await new Promise((resolve) => child.once('close', resolve));
-  assert.equal(code, 0, complaint);
-  found = JSON.parse(out) as Outbound;
+  found = await inOwnHost('outbound-world.ts');
 });
 
 it('a name of the list is answered, and only then its address can be reached', () => {
