@@ -13,7 +13,7 @@ import type { Logger } from '../kit/logger.ts';
 import { KeyedMutex } from '../kit/mutex.ts';
 import type { Found, Handle, Runtime } from '../runtimes/runtime.ts';
 import { type Holding, heldOf, placementOf } from './held.ts';
-import { Levels } from './levels.ts';
+import { type Absent, Levels } from './levels.ts';
 import { commandSucceeds, httpAnswers, portAnswers } from './readiness.ts';
 import type { Slots } from './slots.ts';
 
@@ -34,7 +34,7 @@ export interface AgentDeps {
   /** What a program that ended badly said of the reason, where a person can do something about it. */
   readonly explain: (id: string, spec: ResolvedSpec) => Promise<string | undefined>;
   /** Why a level that no runtime here gives is not to be had; default: what to install for it. */
-  readonly absent?: (level: Level) => string;
+  readonly absent?: (level: Level) => Absent;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;

@@ -15,6 +15,12 @@ const ABSENT: Readonly<Record<Level, string>> = {
   microvm: 'nothing to make virtual machines from is here; make it with `arc kit`, then start Arc again',
 };
 
+export interface Absent {
+  readonly note: string;
+  /** What would bring it, where that is not the same on every machine. */
+  readonly how?: string;
+}
+
 /**
  * What this node can give, found out by trying, once for each runtime. The first that gives a level has it, so the order of
  * the runtimes is the order of preference; those behind it are not even tried before somebody wants to know.
@@ -22,10 +28,10 @@ const ABSENT: Readonly<Record<Level, string>> = {
 export class Levels {
   readonly #runtimes: readonly Runtime[];
   readonly #verdicts = new Map<Level, { readonly found: VerifiedLevel; readonly at: number }>();
-  readonly #absent: (level: Level) => string;
+  readonly #absent: (level: Level) => Absent;
   readonly #tries = new Map<Runtime, Promise<readonly LevelReport[]>>();
 
-  constructor(runtimes: readonly Runtime[], absent: (level: Level) => string = (level) => ABSENT[level]) {
+  constructor(runtimes: readonly Runtime[], absent: (level: Level) => Absent = (level) => ({ note: ABSENT[level] })) {
     this.#runtimes = runtimes;
     this.#absent = absent;
   }
@@ -49,7 +55,7 @@ export class Levels {
         best.set(report.level, report.available ? { report, runtime } : { report });
       }
     }
-    return LEVELS.map((level) => best.get(level) ?? { report: { level, available: false, note: this.#absent(level) } });
+    return LEVELS.map((level) => best.get(level) ?? { report: { level, available: false, ...this.#absent(level) } });
   }
 
   /** What an adversary found at a level. One that it found something at takes no work until it is verified again. */
@@ -82,7 +88,7 @@ export class Levels {
       if (reports.some((report) => report.level === level && report.available)) return runtime;
     }
     const reports = await this.reports();
-    const why = reports.find((report) => report.level === level)?.note ?? this.#absent(level);
+    const why = reports.find((report) => report.level === level)?.note ?? this.#absent(level).note;
     const levels = reports.filter((report) => report.available).map((report) => report.level);
     throw new ArcError('isolation_unavailable', `the level "${level}" is not to be had on this node: ${why}`, {
       hint: levels.length === 0 ? 'Run `arc doctor`.' : `Ask for one of: ${levels.join(', ')}.`,

@@ -35,4 +35,7 @@ test('one that is not to be had says why and what would bring it', () => {
   const view = levelViews([{ name: 'a', levels }]).find(({ level }) => level === 'gvisor');
   assert.match(view?.note ?? '', /not installed/);
   assert.match(view?.how ?? '', /apt-get install runsc/);
+  const told = [{ level: 'gvisor', available: false, note: 'needs root', how: 'be root' }] as const;
+  const here = levelViews([{ name: 'a', levels: told }]).find(({ level }) => level === 'gvisor');
+  assert.equal(here?.how, 'be root');
 });

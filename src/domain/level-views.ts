@@ -8,6 +8,7 @@ interface Seen {
   readonly available: boolean;
   readonly runtime?: string;
   readonly note: string;
+  readonly how?: string;
   readonly cost?: { readonly memoryBytes: number; readonly startMs: number };
   readonly lacks?: readonly string[];
   readonly verified?: { readonly at: string; readonly passed: boolean; readonly findings: number };
@@ -33,7 +34,7 @@ export function levelViews(
       note: shown?.note ?? 'no machine says anything of it',
       lacks: [...(had[0]?.lacks ?? [])],
       ...(shown?.runtime === undefined ? {} : { runtime: shown.runtime }),
-      ...(had.length > 0 ? {} : { how }),
+      ...(had.length > 0 ? {} : { how: shown?.how ?? how }),
       ...(shown?.verified === undefined ? {} : { verified: { ...shown.verified } }),
       ...(had[0]?.cost === undefined ? {} : { cost: { ...had[0].cost } }),
     };

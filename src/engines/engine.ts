@@ -65,6 +65,8 @@ export interface LevelReport {
   readonly emulated?: boolean;
   /** What it protects from, or why it is not to be had and what would bring it. */
   readonly note: string;
+  /** What would bring it here, where that is not what brings it elsewhere. */
+  readonly how?: string;
   /** Of one that can be had: what a sandbox of it costs beside its program, measured when the level was tried. */
   readonly cost?: LevelCost;
   /** What can't be done with its sandboxes, each with the reason. */

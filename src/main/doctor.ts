@@ -63,6 +63,7 @@ function factsOf(config: Config, tag: string): Facts {
         () => 'silent' as const,
       );
     },
+    serverPid: () => runningServer(dataDir)?.pid,
     helper: () => helperFacts(dataDir),
     kit: async () => {
       const dir = kitFolder(dataDir);

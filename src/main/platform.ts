@@ -100,7 +100,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
 
     let ready = false;
     const urls = sandboxUrls(urlSettings(config, edge));
-    const pages = consoleFiles(builtConsole);
+    const pages = consoleFiles(() => builtConsole(dataDir));
     let apiPort = config.api.port;
     const api = createApi({
       ...{ ...plane.services, clock, rng, logger, urls, edge: traffic },

@@ -120,6 +120,7 @@ export const NodeView = Type.Object(
           emulated: Type.Optional(Type.Boolean()),
           runtime: Type.Optional(Type.String()),
           note: Type.String(),
+          how: Type.Optional(Type.String()),
           cost: Type.Optional(LevelCostView),
           lacks: Type.Optional(Type.Array(Type.String())),
           verified: Type.Optional(VerifiedView),

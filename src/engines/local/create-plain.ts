@@ -2,6 +2,8 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Agent } from '../../agent/agent.ts';
 import { Slots } from '../../agent/slots.ts';
+import { LEVEL_WORDS } from '../../contract/levels.ts';
+import type { Level } from '../../contract/states.ts';
 import type { NodeHelper } from '../../host/helper/port.ts';
 import type { Images } from '../../host/images.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
@@ -34,7 +36,15 @@ export interface PlainNode extends AsyncDisposable {
 
 /** Sandboxes at once; there are no addresses that would bound them. */
 const SLOTS = 10_000;
-const NEEDS_ROOT = 'Arc runs as a plain user here; start it as root (`sudo ./arc up`) to have it';
+const NEEDS_ROOT = {
+  note: 'Arc runs as a plain user here, and this level needs root',
+  how: 'start Arc as root (`sudo ./arc up`), which installs what is missing',
+};
+/** Root alone brings neither: what they start from comes by a command, and from others. */
+const NEEDS_MORE: Partial<Record<Level, string>> = {
+  kata: `start Arc as root; then ${LEVEL_WORDS.kata.how}`,
+  microvm: 'as root: `sudo ./arc kit`, then `sudo ./arc up`; /dev/kvm makes it fast',
+};
 
 /** This machine without root: no helper, no network, no cgroups, and with what needs none of them. */
 export async function createPlainEngine(deps: PlainEngineDeps): Promise<PlainNode> {
@@ -55,7 +65,7 @@ export async function createPlainEngine(deps: PlainEngineDeps): Promise<PlainNod
     released: async () => {},
     checkRules: async () => {},
     explain: async () => undefined,
-    absent: () => NEEDS_ROOT,
+    absent: (level) => ({ ...NEEDS_ROOT, ...(NEEDS_MORE[level] && { how: NEEDS_MORE[level] }) }),
     ...{ clock, rng, log },
   });
   const opened = agent.open();

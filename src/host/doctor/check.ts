@@ -34,6 +34,8 @@ export interface Facts {
   readonly acme?: boolean;
   /** `silent`: something holds the lock of the data folder, and the API doesn't answer. */
   readonly server: () => Promise<'running' | 'silent' | 'none'>;
+  /** Its process, however it came by its data folder. */
+  readonly serverPid?: () => number | undefined;
   readonly helper: () => Promise<HelperFacts>;
   /** What virtual machines start from. */
   readonly kit: () => Promise<{ readonly kernel: string } | 'of another version' | 'none'>;

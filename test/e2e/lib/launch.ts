@@ -46,6 +46,8 @@ export interface LaunchOptions {
   readonly octet?: number;
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** In the place of this project's launcher: another copy of it, or by whom it is run. */
+  readonly program?: readonly string[];
 }
 
 export const LAUNCHER = join(dirname(fileURLToPath(import.meta.url)), '../../../arc');
@@ -59,7 +61,9 @@ export async function launchArc(options: LaunchOptions = {}): Promise<LaunchedAr
   const range = `10.${options.octet ?? 201}.0.0/16`;
   // Its sandboxes would come and go beside those that a test counts or a bench times.
   const env = { ...process.env, ARC_NETWORK_RANGE: range, ARC_VERIFY: 'asked', ...options.env };
-  const child = spawn(LAUNCHER, [...argv, ...(options.flags ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const program = options.program ?? [LAUNCHER];
+  const [file = LAUNCHER, ...before] = program;
+  const child = spawn(file, [...before, ...argv, ...(options.flags ?? [])], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   child.stderr.on('data', (chunk: Buffer) => {
     output += chunk.toString();
@@ -92,9 +96,10 @@ export async function launchArc(options: LaunchOptions = {}): Promise<LaunchedAr
     },
     again: (changed = {}) =>
       launchArc({ ...options, ...changed, dataDir, api: new URL(ready.api).host, edge: new URL(ready.edge).host }),
-    cli: (...argvOfCommand) => runCommand([...argvOfCommand], { ARC_DATA_DIR: dataDir }),
+    cli: (...argvOfCommand) =>
+      runCommand([...argvOfCommand], { ...options.env, ARC_DATA_DIR: dataDir }, undefined, program),
     async [Symbol.asyncDispose]() {
-      const down = await runCommand(['down', '--all', '--data-dir', dataDir], {});
+      const down = await runCommand(['down', '--all', '--data-dir', dataDir], { ...options.env }, undefined, program);
       await kill();
       if (down.code !== 0) throw new Error(`arc down --all failed: ${down.stderr}${down.stdout}`);
       await rm(dataDir, { recursive: true, force: true });
@@ -138,9 +143,17 @@ function isReady(value: unknown): value is Ready {
   return typeof value === 'object' && value !== null && 'event' in value && value.event === 'ready';
 }
 
-export function runCommand(argv: readonly string[], env: Record<string, string>, stdin?: string): Promise<CliResult> {
+export function runCommand(
+  argv: readonly string[],
+  env: Record<string, string>,
+  stdin?: string,
+  [file = LAUNCHER, ...before]: readonly string[] = [],
+): Promise<CliResult> {
   return new Promise((resolve, reject) => {
-    const child = spawn(LAUNCHER, argv, { env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(file, [...before, ...argv], {
+      env: { ...process.env, ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (chunk: Buffer) => {

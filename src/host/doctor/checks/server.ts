@@ -6,8 +6,8 @@ export const serverChecks: readonly Check[] = [
   {
     id: 'server.root',
     title: 'Root',
-    cost: 'a server started by this user can start no sandbox; client commands work',
-    fix: 'Run `arc up` as root.',
+    cost: 'a server of this user runs Python and JavaScript at the level wasm, without ports; images, ports and the other levels need root',
+    fix: 'Run `sudo ./arc up` to have them; it installs what is missing.',
     look: ({ machine }) => (machine.uid === 0 ? ok('this is root') : warn(`this is user ${machine.uid}`)),
   },
   {
@@ -26,8 +26,8 @@ export const serverChecks: readonly Check[] = [
     title: 'No second server',
     cost: 'two servers on one machine want the same ports, addresses and interface names',
     fix: 'Stop one; or give each its own --data-dir, --api, --edge and --network-range.',
-    look: (probe, { dataDir }) => {
-      const others = otherServers(probe, dataDir);
+    look: (probe, { dataDir, serverPid }) => {
+      const others = otherServers(probe, dataDir).filter((pid) => pid !== serverPid?.());
       return others.length === 0
         ? ok('alone')
         : warn(`process ${others.join(', ')} is a server on another data folder`);
@@ -38,8 +38,9 @@ export const serverChecks: readonly Check[] = [
     title: 'Node helper',
     cost: 'no sandbox can be started, stopped or entered; those that run go on',
     fix: 'Run `arc up`: it builds the helper and starts it again.',
-    look: async (_probe, facts) => {
+    look: async ({ machine }, facts) => {
       const { built, version, expected } = await facts.helper();
+      if (machine.uid !== 0 && version === undefined) return ok('not used: a server of a plain user has none');
       if (version === false) return fail('it runs, and does not answer');
       if (!built) return fail('not built');
       if (version === undefined) {
