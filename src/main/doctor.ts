@@ -13,7 +13,9 @@ import {
 } from '../host/doctor/index.ts';
 import { helperIsBuilt } from '../host/helper/build.ts';
 import { findKit } from '../host/kit/kit.ts';
+import { claimedRanges } from '../host/network/claim-range.ts';
 import { instanceTag } from '../host/network/plan.ts';
+import { HOST_REGISTRY } from '../host/uids/registry.ts';
 import { realClock, realRng } from '../kit/real.ts';
 import { runProgram } from '../kit/run.ts';
 import { client } from '../sdk/index.ts';
@@ -40,7 +42,10 @@ export async function doctor(argv: readonly string[]): Promise<number> {
     probe,
     facts: factsOf(config, tag),
     orphans: {
-      source: realOrphans({ probe, run: runProgram, clock: realClock, dataDir, tag }),
+      source: realOrphans({
+        ...{ probe, run: runProgram, clock: realClock, dataDir, tag },
+        claims: () => claimedRanges(HOST_REGISTRY),
+      }),
       known: () => knownThings(dataDir),
       reap,
     },

@@ -251,6 +251,7 @@ const BREAKAGES: readonly Breakage[] = [
       helper(undefined, false)(machine);
     },
   },
+  { check: 'program.ip', when: 'it is not there', status: 'warn', says: /not found/, breakIt: without('ip') },
   { check: 'program.runsc', when: 'it is not there', status: 'warn', says: /not found/, breakIt: without('runsc') },
   {
     check: 'program.bubblewrap',

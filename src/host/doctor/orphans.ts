@@ -3,7 +3,7 @@
  * provably ours: each thing carries its proof, which is the tag of the data folder in its name, its place beneath the
  * data folder, or an id that this data folder has given out.
  */
-export const ORPHAN_KINDS = ['helper', 'cgroup', 'mount', 'loop', 'interface', 'nft', 'folder'] as const;
+export const ORPHAN_KINDS = ['helper', 'cgroup', 'mount', 'loop', 'interface', 'barrier', 'nft', 'folder'] as const;
 export type OrphanKind = (typeof ORPHAN_KINDS)[number];
 
 /** Something of the kernel's or the disk's that was made by Arc, whosever it is now. */
@@ -14,6 +14,8 @@ export interface Thing {
   readonly sandbox?: string;
   readonly slot?: number;
   readonly pid?: number;
+  /** Of a barrier: it is of this data folder's range. Those of folders that are gone protect nobody. */
+  readonly ours?: boolean;
   /** Why it is surely of this data folder; undefined where only an id that was given out would prove it. */
   readonly proof: string | undefined;
   /** Idempotent. */
@@ -65,7 +67,8 @@ function orphanOf(thing: Thing, known: Known): readonly Orphan[] {
   if (thing.slot !== undefined && known.slots.has(thing.slot)) return [];
   if (thing.kind === 'helper' && thing.pid === known.helperPid) return [];
   // The rules go last: without them what still runs could reach what it must not.
-  if (thing.kind === 'nft' && (known.serverRuns || known.sandboxes.size > 0)) return [];
+  const rules = thing.kind === 'nft' || thing.ours === true;
+  if (rules && (known.serverRuns || known.sandboxes.size > 0)) return [];
   const given =
     thing.sandbox !== undefined && known.past.has(thing.sandbox) ? `${thing.sandbox} was of this folder` : undefined;
   const proof = thing.proof ?? given;

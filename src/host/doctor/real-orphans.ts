@@ -1,10 +1,12 @@
-import { lstatSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, realpathSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { SANDBOX_ID } from '../../contract/ids.ts';
 import type { Clock } from '../../kit/clock.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Run } from '../../kit/run.ts';
+import { type Claim, claimedRange } from '../network/claim-range.ts';
 import { slotOfInterface } from './names.ts';
+import { orphanBarriers } from './orphan-barriers.ts';
 import type { OrphanSource, Thing } from './orphans.ts';
 import { type Mount, mounts, type Probe } from './probe.ts';
 
@@ -14,6 +16,8 @@ export interface RealOrphanDeps {
   readonly clock: Clock;
   readonly dataDir: string;
   readonly tag: string;
+  /** Of all data folders that this machine's registry knows. */
+  readonly claims: () => readonly Claim[];
 }
 
 const PROGRAM_TIMEOUT_MS = 10_000;
@@ -23,9 +27,9 @@ const KILL_RETRY_MS = 50;
 /** Most sandboxes looked at in one folder: more than there are slots. */
 const MAX_ENTRIES = 100_000;
 
-/** The kernel's and the disk's own lists, read from /proc, /sys and nft. */
+/** The kernel's and the disk's own lists, read from /proc, /sys, nft and ip. */
 export function realOrphans(deps: RealOrphanDeps): OrphanSource {
-  const lists = [helpers, cgroups, mounted, loops, interfaces, tables, folders];
+  const lists = [helpers, cgroups, mounted, loops, interfaces, barriers, tables, folders];
   return { list: async () => (await Promise.all(lists.map((list) => list(deps)))).flat() };
 }
 
@@ -105,6 +109,13 @@ function interfaces({ probe, tag, run }: RealOrphanDeps): readonly Thing[] {
     const remove = () => must(run, probe, ['ip', 'link', 'delete', name]);
     return [{ kind: 'interface' as const, name, slot, proof: `tag ${tag}`, remove }];
   });
+}
+
+/** The registry names this folder only while it has host ids; its range is in the folder itself. */
+function barriers({ probe, run, dataDir, claims }: RealOrphanDeps): Promise<readonly Thing[]> {
+  const own = claimedRange(dataDir);
+  const withOwn = () => [...claims(), ...(own === undefined ? [] : [{ dataDir: realpathSync(dataDir), range: own }])];
+  return orphanBarriers({ probe, run, dataDir, claims: withOwn });
 }
 
 async function tables({ probe, tag, run }: RealOrphanDeps): Promise<readonly Thing[]> {

@@ -37,6 +37,20 @@ export function claimRange({ dataDir, range, registry, served, check }: ClaimRan
   return before;
 }
 
+export interface Claim {
+  readonly dataDir: string;
+  readonly range: Cidr;
+}
+
+/** What the Arcs of this machine give addresses from, or did last, as far as their data folders are still there. */
+export function claimedRanges(registry: string): readonly Claim[] {
+  const folders = inRegistry(registry, (rows) => new Set(rows.map((row) => row.dataDir)));
+  return [...folders].flatMap((dataDir) => {
+    const range = claimedRange(dataDir);
+    return range === undefined ? [] : [{ dataDir, range }];
+  });
+}
+
 /** The range that the Arc of this data folder gives addresses from, or did last. */
 export function claimedRange(dataDir: string): Cidr | undefined {
   const path = join(dataDir, RECORD);

@@ -64,6 +64,14 @@ export const NEEDS: readonly Need[] = [
     cost: 'the node helper can not be built, and without it no sandbox can start',
   },
   {
+    name: 'ip',
+    seenAs: ['ip'],
+    packages: ['iproute2'],
+    purpose: 'raises a second barrier behind the firewall, and removes network interfaces that were left behind',
+    required: false,
+    cost: 'while another program has flushed the firewall nothing stands in its place; the level microvm is refused',
+  },
+  {
     name: 'runsc',
     seenAs: ['runsc'],
     packages: ['runsc'],
