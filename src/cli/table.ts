@@ -53,6 +53,7 @@ export const COMMANDS: Table = {
       add: { summary: 'send changes there; the secret is shown once', load: () => import('./commands/hook-add.ts') },
       ls: { summary: 'list hooks and how they stand', load: () => import('./commands/hook-ls.ts') },
       rm: { summary: 'remove hooks', load: () => import('./commands/hook-rm.ts') },
+      log: { summary: 'what came of its last tries', load: () => import('./commands/hook-log.ts') },
       test: { summary: 'send one message now', load: () => import('./commands/hook-test.ts') },
     },
   },

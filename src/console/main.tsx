@@ -4,15 +4,19 @@ import { rows, watchFleet } from './lib/fleet.ts';
 import { BASE, place } from './lib/router.ts';
 import { resumeSession, session, signOut } from './lib/session.ts';
 import { ThemeButton } from './lib/theme.tsx';
+import { AlertsPage } from './pages/alerts.tsx';
 import { AuditPage } from './pages/audit.tsx';
 import { Create } from './pages/create.tsx';
 import { LevelsPage } from './pages/levels.tsx';
 import { Nodes } from './pages/nodes.tsx';
+import { OwnersPage } from './pages/owners.tsx';
 import { Queue } from './pages/queue.tsx';
 import { SandboxPage } from './pages/sandbox.tsx';
 import { Sandboxes } from './pages/sandboxes.tsx';
+import { SecretsPage } from './pages/secrets.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { Templates } from './pages/templates.tsx';
+import { WebhooksPage } from './pages/webhooks.tsx';
 import { Icon, type IconName } from './parts/icons.tsx';
 import { Empty } from './parts/small.tsx';
 import { Toasts } from './parts/toast.tsx';
@@ -27,8 +31,14 @@ import './styles/tools.css';
 
 interface Page {
   readonly path: RegExp;
-  /** In the navigation, where it stands there. */
-  readonly nav?: { readonly to: string; readonly name: string; readonly icon: IconName; readonly count?: () => number };
+  /** In the navigation, where it stands there; `admin`: only for who may see what it shows. */
+  readonly nav?: {
+    readonly to: string;
+    readonly name: string;
+    readonly icon: IconName;
+    readonly count?: () => number;
+    readonly admin?: true;
+  };
   readonly view: (match: RegExpExecArray) => JSX.Element;
 }
 
@@ -52,7 +62,27 @@ const PAGES: readonly Page[] = [
     },
     view: () => <Queue />,
   },
-  { path: /^\/audit$/, nav: { to: '/audit', name: 'Audit', icon: 'audit' }, view: () => <AuditPage /> },
+  {
+    path: /^\/owners$/,
+    nav: { to: '/owners', name: 'Owners', icon: 'people', admin: true },
+    view: () => <OwnersPage />,
+  },
+  { path: /^\/secrets$/, nav: { to: '/secrets', name: 'Secrets', icon: 'lock' }, view: () => <SecretsPage /> },
+  {
+    path: /^\/webhooks$/,
+    nav: { to: '/webhooks', name: 'Webhooks', icon: 'send', admin: true },
+    view: () => <WebhooksPage />,
+  },
+  {
+    path: /^\/alerts$/,
+    nav: { to: '/alerts', name: 'Alerts', icon: 'bell', admin: true },
+    view: () => <AlertsPage />,
+  },
+  {
+    path: /^\/audit$/,
+    nav: { to: '/audit', name: 'Audit', icon: 'audit', admin: true },
+    view: () => <AuditPage />,
+  },
   { path: /^\/levels$/, nav: { to: '/levels', name: 'Levels', icon: 'shield' }, view: () => <LevelsPage /> },
 ];
 
@@ -68,10 +98,13 @@ function Inside(): JSX.Element {
   useEffect(() => (held.state === 'in' ? watchFleet(held.arc) : undefined), []);
   const { path } = place.value;
   const found = PAGES.map((page) => ({ page, match: page.path.exec(path) })).find(({ match }) => match !== null);
+  const isAdmin = held.state === 'in' && held.view.scopes.includes('admin');
   const name = found?.page.nav?.name ?? path.split('/').at(-1) ?? '';
   useEffect(() => {
     document.title = `${name} · Arc`;
   }, [name]);
+  // On a phone there are more pages than fit: the one that is shown can be seen there.
+  useEffect(() => document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest' }), [path]);
   return (
     <div class="frame">
       <div class="side">
@@ -80,7 +113,7 @@ function Inside(): JSX.Element {
         </a>
         <nav aria-label="Pages">
           {PAGES.flatMap(({ nav, path: pattern }) =>
-            nav === undefined
+            nav === undefined || (nav.admin && !isAdmin)
               ? []
               : [
                   <a

@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os';
+import { ALERT_LIMITS, type AlertLimits } from '../domain/alerts/rules.ts';
 import type { Quota } from '../domain/quota.ts';
 import type { ControlPlaneOptions } from '../server/core/options.ts';
 import type { Config } from './config/index.ts';
@@ -17,6 +18,19 @@ export function planeOptions(config: Config): Partial<ControlPlaneOptions> {
     loosening: config.loosenedTemplates,
     ...(config.tcpPorts === undefined ? {} : { tcpPorts: config.tcpPorts }),
     quota: quotaOf(config),
+    alerts: alertLimitsOf(config),
+  };
+}
+
+function alertLimitsOf(config: Config): AlertLimits {
+  return {
+    ...ALERT_LIMITS,
+    diskWarning: config.alertDisk / 100,
+    diskCritical: config.alertDiskCritical / 100,
+    queueMs: config.alertQueueSeconds * 1_000,
+    helperLosses: config.alertHelperLosses,
+    startsFailed: config.alertStartsFailed,
+    startsFailedShare: config.alertStartsShare / 100,
   };
 }
 

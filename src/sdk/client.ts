@@ -1,6 +1,6 @@
 import type { Info, NodeView } from '../contract/schemas/admin.ts';
 import type { AuditEntry } from '../contract/schemas/audit.ts';
-import type { FiringView } from '../contract/schemas/hook.ts';
+import type { AlertReport, FiringView } from '../contract/schemas/hook.ts';
 import type { LevelView } from '../contract/schemas/levels.ts';
 import type { LinkGrantView } from '../contract/schemas/link.ts';
 import type { Event } from '../contract/schemas/sandbox.ts';
@@ -72,7 +72,12 @@ export class Client {
 
   /** What an operator should know of now. For admins. */
   async alerts(): Promise<readonly FiringView[]> {
-    return (await this.#context.http.json<{ items: FiringView[] }>('GET', '/v1/alerts')).items;
+    return (await this.alertReport()).items;
+  }
+
+  /** The same, with what is over, and when each alert is told. For admins. */
+  alertReport(): Promise<AlertReport> {
+    return this.#context.http.json('GET', '/v1/alerts');
   }
 
   /** Runs an adversary in a sandbox of every level now; gives what it could do. For the scope `admin`. */

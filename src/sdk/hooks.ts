@@ -1,4 +1,4 @@
-import type { HookRequest, HookTestResult, HookView } from '../contract/schemas/hook.ts';
+import type { HookRequest, HookTestResult, HookTryView, HookView } from '../contract/schemas/hook.ts';
 import type { Context } from './context.ts';
 
 /** Addresses that changes and alerts are sent to. For admins. */
@@ -20,6 +20,12 @@ export class Hooks {
 
   async remove(id: string): Promise<void> {
     await this.#context.http.json('DELETE', `/v1/hooks/${encodeURIComponent(id)}`);
+  }
+
+  /** Its last tries in this run of the server, the newest first. */
+  async deliveries(id: string): Promise<readonly HookTryView[]> {
+    const path = `/v1/hooks/${encodeURIComponent(id)}/deliveries`;
+    return (await this.#context.http.json<{ items: HookTryView[] }>('GET', path)).items;
   }
 
   /** Sends one message now, and says what came of it. */

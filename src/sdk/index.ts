@@ -9,7 +9,14 @@ export { ArcError, type ErrorCode, type Problem } from '../contract/errors.ts';
 export type { ExecInfoView, Info, KeyRequest, KeyView, NodeView, TemplateView } from '../contract/schemas/admin.ts';
 export type { AuditEntry } from '../contract/schemas/audit.ts';
 export type { ExecResult, FileEntry, LogEntry, ProcessEntry, Stats } from '../contract/schemas/exec.ts';
-export type { FiringView, HookRequest, HookTestResult, HookView } from '../contract/schemas/hook.ts';
+export type {
+  AlertReport,
+  FiringView,
+  HookRequest,
+  HookTestResult,
+  HookTryView,
+  HookView,
+} from '../contract/schemas/hook.ts';
 export type { LinkGrantView, LinkRequest, LinkScope, LinkView, SessionView } from '../contract/schemas/link.ts';
 export type { NetworkView } from '../contract/schemas/network.ts';
 export type { QuotaRequest, QuotaView } from '../contract/schemas/quota.ts';

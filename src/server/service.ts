@@ -382,6 +382,21 @@ export interface HookStatus {
   readonly retryAt?: number;
 }
 
+/** One try to deliver one event to one hook. */
+export interface HookTry {
+  /** ms since the epoch. */
+  readonly at: number;
+  /** Number of the event. */
+  readonly event: number;
+  /** Such as `sandbox.warned`. */
+  readonly what: string;
+  readonly subject: string;
+  /** `refused` and `down` are tried again; `ended`: the receiver is gone for good; `given-up`: it was tried for a day. */
+  readonly outcome: 'taken' | 'refused' | 'down' | 'ended' | 'given-up';
+  readonly ms?: number;
+  readonly detail?: string;
+}
+
 /** A part of a start, as it ended. */
 export interface Phase {
   readonly id: string;
@@ -441,8 +456,22 @@ export interface Traces {
 export interface Alerts {
   /** What goes on now, for admins. */
   list(caller: Caller): readonly FiringAlert[];
-  /** The same, for metrics. */
+  /** The same, with what is over and when each is told, for admins. */
+  report(caller: Caller): AlertReport;
+  /** The same as `list`, for metrics. */
   firing(): readonly FiringAlert[];
+}
+
+export interface AlertReport {
+  readonly firing: readonly FiringAlert[];
+  /** The newest first. */
+  readonly over: readonly OverAlert[];
+  readonly rules: readonly { readonly name: string; readonly when: string }[];
+}
+
+export interface OverAlert extends FiringAlert {
+  /** When it was told that it is over, ms since the epoch. */
+  readonly endedAt: number;
 }
 
 export interface FiringAlert {
@@ -463,6 +492,8 @@ export interface Hooks {
   remove(caller: Caller, id: string): Promise<void>;
   /** Sends one message now, once, and says what came of it. */
   test(caller: Caller, id: string): Promise<{ readonly ok: boolean; readonly detail: string; readonly ms: number }>;
+  /** Its last tries in this run of the server, the newest first. */
+  deliveries(caller: Caller, id: string): readonly HookTry[];
   /** How all of them stand, for metrics. */
   statuses(): readonly { readonly id: string; readonly status: HookStatus }[];
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ArcError } from '../../src/contract/errors.ts';
+import { ALERT_LIMITS } from '../../src/domain/alerts/rules.ts';
 import { ada, admin, failsWith, Plane } from './plane.ts';
 
 const slack = { url: 'http://slack.test/', format: 'slack', filter: { events: ['alert'], labels: [] } } as const;
@@ -25,10 +26,37 @@ test('starts that fail reach Slack as one message, with one more when it is over
     ['starts-failing'],
   );
   assert.throws(() => plane.now.alerts.list(ada), failsWith('forbidden'));
+  assert.throws(() => plane.now.alerts.report(ada), failsWith('forbidden'));
   await plane.clock.advance(15 * 60_000);
   assert.equal(texts.length, 2);
   assert.match(texts[1] ?? '', /^:large_green_circle: \*starts-failing\* is over/);
   assert.deepEqual(plane.now.alerts.list(admin), []);
+  await plane.drive(plane.now.close());
+});
+
+test('limits are settings, and what is over is remembered over a restart', async () => {
+  const limits = { ...ALERT_LIMITS, diskWarning: 0.5 };
+  const plane = await Plane.started({ sweepMs: 600_000, alerts: limits });
+  let availableBytes = 60;
+  Object.assign(plane.engine, { diskSpace: async () => ({ totalBytes: 100, availableBytes }) });
+  await plane.clock.advance(120_000);
+  assert.deepEqual(plane.now.alerts.report(admin).firing, []);
+  availableBytes = 40;
+  await plane.clock.advance(120_000);
+  assert.deepEqual(
+    plane.now.alerts.report(admin).firing.map(({ name, severity }) => [name, severity]),
+    [['disk-low', 'warning']],
+  );
+  availableBytes = 60;
+  await plane.clock.advance(300_000);
+  await plane.restart();
+  const { firing, over, rules } = plane.now.alerts.report(admin);
+  assert.deepEqual(firing, []);
+  assert.deepEqual(
+    over.map(({ name, since, endedAt }) => [name, endedAt > since]),
+    [['disk-low', true]],
+  );
+  assert.match(rules.find(({ name }) => name === 'disk-low')?.when ?? '', /less than 50 %/);
   await plane.drive(plane.now.close());
 });
 

@@ -163,3 +163,28 @@ test('no write to the store is made for an event on its way', async () => {
   assert.ok(cursors.length <= 2, `${cursors.length} writes of how far it has come`);
   await plane.drive(plane.now.close());
 });
+
+test('what came of the last tries is kept, the newest first, and successes push out no failure', async () => {
+  const { plane, receiver, hook } = await begun();
+  receiver.answer = () => down;
+  const id = await plane.made('course');
+  await plane.clock.advance(60_000);
+  receiver.answer = () => ({ kind: 'taken' });
+  await plane.clock.advance(HOUR_MS / 2);
+  for (let count = 0; count < 60; count++) await plane.now.sandboxes.extend(ada, id, HOUR_MS + (count + 1) * 1_000);
+  await plane.clock.advance(5_000);
+  const tries = plane.now.hooks.deliveries(admin, hook.id);
+  const failed = tries.filter(({ outcome }) => outcome === 'down');
+  assert.ok(failed.length > 0 && tries.length - failed.length === 50, `${failed.length} of ${tries.length} failed`);
+  assert.deepEqual(
+    [failed.at(-1)?.what, failed.at(-1)?.subject, failed.at(-1)?.detail],
+    ['sandbox.queued', id, down.detail],
+  );
+  assert.deepEqual(
+    tries.map(({ at }) => at),
+    tries.map(({ at }) => at).toSorted((a, b) => b - a),
+  );
+  assert.throws(() => plane.now.hooks.deliveries(ada, hook.id), failsWith('forbidden'));
+  assert.throws(() => plane.now.hooks.deliveries(admin, 'hk-none'), failsWith('hook_not_found'));
+  await plane.drive(plane.now.close());
+});

@@ -24,6 +24,10 @@ before(async () => {
   axe = await readFile(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
   const labels = { user_id: '42', course: 'web' };
   const { id } = await arc.client.sandboxes.create({ template: 'vulnerable-notes', ttl: '1h', labels });
+  await arc.client.quotas.set('class-7', { running: 40, memory: '4GiB', createdPerMinute: 60 });
+  await arc.client.secrets.set('registry-token', 'of no use to anybody');
+  const filter = { events: ['sandbox.warned', 'alert'], labels: ['course=web'] };
+  await arc.client.hooks.create({ url: 'http://127.0.0.1:9/course', ...filter });
   const { url = '' } = await arc.client.sandboxes.handle(id).link();
   places = [
     ['sandboxes', '/console/'],
@@ -31,6 +35,10 @@ before(async () => {
     ['templates', '/console/templates'],
     ['nodes', '/console/nodes'],
     ['queue', '/console/queue'],
+    ['owners', '/console/owners'],
+    ['secrets', '/console/secrets'],
+    ['webhooks', '/console/webhooks'],
+    ['alerts', '/console/alerts'],
     ['audit', '/console/audit'],
     ['levels', '/console/levels'],
     ['nowhere', '/console/nowhere'],

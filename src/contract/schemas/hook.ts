@@ -54,6 +54,24 @@ export const HookView = Type.Object(
 );
 export type HookView = Static<typeof HookView>;
 
+/** One try to deliver one event. */
+export const HookTryView = Type.Object(
+  {
+    time: Type.String({ format: 'date-time' }),
+    /** Number of the event; behind the hook's id and a dot it is the `webhook-id`. */
+    event: Type.Integer(),
+    /** Such as `sandbox.warned`. */
+    what: Type.String(),
+    subject: Type.String(),
+    /** `refused` and `down` are tried again; `ended`: nothing is sent there any more; `given-up`: tried for a day. */
+    outcome: Type.Union((['taken', 'refused', 'down', 'ended', 'given-up'] as const).map((one) => Type.Literal(one))),
+    ms: Type.Optional(Type.Integer()),
+    detail: Type.Optional(Type.String()),
+  },
+  { ...closed, $id: 'HookTryView' },
+);
+export type HookTryView = Static<typeof HookTryView>;
+
 /** What an operator should know of, and that goes on now. */
 export const FiringView = Type.Object(
   {
@@ -66,6 +84,19 @@ export const FiringView = Type.Object(
   { ...closed, $id: 'FiringView' },
 );
 export type FiringView = Static<typeof FiringView>;
+
+/** What goes on now, what is over, and when each alert is told. */
+export const AlertReport = Type.Object(
+  {
+    items: Type.Array(FiringView),
+    /** The last ones that were told as resolved, the newest first. */
+    over: Type.Array(Type.Object({ ...FiringView.properties, endedAt: Type.String({ format: 'date-time' }) }, closed)),
+    /** When each alert is told, with the limits of this server. */
+    rules: Type.Array(Type.Object({ name: Type.String(), when: Type.String() }, closed)),
+  },
+  { ...closed, $id: 'AlertReport' },
+);
+export type AlertReport = Static<typeof AlertReport>;
 
 export const HookTestResult = Type.Object(
   { ok: Type.Boolean(), detail: Type.String(), ms: Type.Integer() },

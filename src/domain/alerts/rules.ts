@@ -44,7 +44,20 @@ export const ALERT_NAMES = [
 ] as const;
 export type AlertName = (typeof ALERT_NAMES)[number];
 
-export const ALERT_LIMITS = {
+/** From when on it is told. */
+export interface AlertLimits {
+  /** Losses of the helper and failed starts are counted within so long. */
+  readonly windowMs: number;
+  /** Shares of the disk that are left. */
+  readonly diskWarning: number;
+  readonly diskCritical: number;
+  readonly queueMs: number;
+  readonly helperLosses: number;
+  readonly startsFailed: number;
+  readonly startsFailedShare: number;
+}
+
+export const ALERT_LIMITS: AlertLimits = {
   windowMs: 600_000,
   diskWarning: 0.1,
   diskCritical: 0.03,
@@ -52,22 +65,26 @@ export const ALERT_LIMITS = {
   helperLosses: 2,
   startsFailed: 5,
   startsFailedShare: 0.2,
-} as const;
+};
 
 const MINUTE_MS = 60_000;
 const GIB = 1024 ** 3;
 
 /** Everything that is not as it should be. */
-export function conditions(facts: AlertFacts, node: string): readonly Condition[] {
+export function conditions(facts: AlertFacts, node: string, limits = ALERT_LIMITS): readonly Condition[] {
   return [
-    ...nodeConditions(facts, node),
-    ...startConditions(facts, node),
+    ...nodeConditions(facts, node, limits),
+    ...startConditions(facts, node, limits),
     ...facts.pools.flatMap(poolCondition),
     ...facts.hooks.flatMap(hookCondition),
   ];
 }
 
-function nodeConditions({ nodeProblem, disk, memory, memoryShort }: AlertFacts, node: string): readonly Condition[] {
+function nodeConditions(
+  { nodeProblem, disk, memory, memoryShort }: AlertFacts,
+  node: string,
+  limits: AlertLimits,
+): readonly Condition[] {
   const found: Condition[] = [];
   if (nodeProblem !== undefined) {
     const summary = `${node} can not be looked after: ${nodeProblem}`;
@@ -75,9 +92,9 @@ function nodeConditions({ nodeProblem, disk, memory, memoryShort }: AlertFacts, 
   }
   if (disk && disk.totalBytes > 0) {
     const share = disk.availableBytes / disk.totalBytes;
-    const severity = share < ALERT_LIMITS.diskCritical ? 'critical' : 'warning';
+    const severity = share < limits.diskCritical ? 'critical' : 'warning';
     const summary = `${node} has ${percent(share)} (${gib(disk.availableBytes)}) of its disk left for sandboxes`;
-    if (share < ALERT_LIMITS.diskWarning) {
+    if (share < limits.diskWarning) {
       found.push({ name: 'disk-low', subject: node, severity, summary, forMs: MINUTE_MS });
     }
   }
@@ -93,18 +110,22 @@ function nodeConditions({ nodeProblem, disk, memory, memoryShort }: AlertFacts, 
   return found;
 }
 
-function startConditions({ queue, helperLosses, starts }: AlertFacts, node: string): readonly Condition[] {
+function startConditions(
+  { queue, helperLosses, starts }: AlertFacts,
+  node: string,
+  limits: AlertLimits,
+): readonly Condition[] {
   const found: Condition[] = [];
-  if (queue.waiting > 0 && queue.longestMs > ALERT_LIMITS.queueMs) {
+  if (queue.waiting > 0 && queue.longestMs > limits.queueMs) {
     const summary = `${queue.waiting} sandboxes wait for their start, the first for ${Math.round(queue.longestMs / 1_000)} s`;
     found.push({ name: 'queue-long', subject: 'queue', severity: 'warning', summary, forMs: 10_000 });
   }
-  if (helperLosses >= ALERT_LIMITS.helperLosses) {
+  if (helperLosses >= limits.helperLosses) {
     const summary = `the helper of ${node} was lost and started again ${helperLosses} times within ten minutes`;
     found.push({ name: 'helper-restarts', subject: node, severity: 'critical', summary, forMs: 0 });
   }
   const all = starts.done + starts.failed;
-  if (starts.failed >= ALERT_LIMITS.startsFailed && starts.failed / all >= ALERT_LIMITS.startsFailedShare) {
+  if (starts.failed >= limits.startsFailed && starts.failed / all >= limits.startsFailedShare) {
     const summary = `${starts.failed} of ${all} starts failed within ten minutes, for other reasons than their programs`;
     found.push({ name: 'starts-failing', subject: node, severity: 'critical', summary, forMs: 0 });
   }

@@ -171,6 +171,14 @@ test('TLS wants all of its settings, and makes an edge beyond loopback safe', ()
   assert.deepEqual([config.tlsCert, config.tlsKey, config.hstsSeconds], ['/work/a.pem', '/work/a.key', 15_552_000]);
 });
 
+test('from when on operators are told can be set, and what is critical is not told later than what is not', () => {
+  const config = parse({ argv: ['--alert-disk', '25', '--alert-queue-seconds', '120'] });
+  assert.deepEqual([config.alertDisk, config.alertDiskCritical, config.alertQueueSeconds], [25, 3, 120]);
+  assert.match(faults({ argv: ['--alert-disk', '2'] })[0] ?? '', /--alert-disk-critical 3 is more than --alert-disk 2/);
+  assert.equal(parse({ argv: ['--alert-disk', '0'] }).alertDisk, 0, 'never');
+  assert.match(faults({ argv: ['--alert-disk', '101'] })[0] ?? '', /--alert-disk/);
+});
+
 test('ACME wants agreement, a domain and TLS, and no files beside it', () => {
   const acme = ['--acme-directory', 'https://acme.example/dir'];
   const whole = [...acme, '--acme-agree-terms', '--edge-tls', '0.0.0.0:443', '--domain', 'sandboxes.example'];

@@ -167,6 +167,11 @@ function* crossChecks(config: Config): Generator<string> {
   }
   yield* tlsFaults(config);
   yield* consoleFaults(config);
+  const { alertDisk, alertDiskCritical } = config;
+  if (alertDisk > 0 && alertDiskCritical > alertDisk) {
+    yield `${SETTINGS.alertDiskCritical.flag} ${alertDiskCritical} is more than ${SETTINGS.alertDisk.flag} ${alertDisk}: below ` +
+      'the first an alert is critical, so it must be the smaller one';
+  }
   const room = 2 ** (32 - config.networkRange.prefix) - 2;
   if (config.maxSandboxes > room && config.networkRange.prefix > 16) {
     yield `${SETTINGS.networkRange.flag} ${config.networkRange.text} has addresses for ${room} sandboxes, fewer than ` +

@@ -1,3 +1,4 @@
+import { ALERT_SETTINGS, type AlertConfig } from './alert-settings.ts';
 import { OWNER_SETTINGS, type OwnerConfig } from './owner-settings.ts';
 import {
   type Address,
@@ -20,7 +21,7 @@ import {
 } from './values.ts';
 
 /** What code reads: every setting checked, defaults filled, frozen. */
-export interface Config extends OwnerConfig {
+export interface Config extends OwnerConfig, AlertConfig {
   readonly dataDir: string;
   /** The configuration file that was read, or undefined when there was none. */
   readonly config: string | undefined;
@@ -371,6 +372,7 @@ export const SETTINGS = {
     doc: 'How much memory the sandboxes that wait in the pools of templates may take together; `0B` keeps none.',
   }),
   ...OWNER_SETTINGS,
+  ...ALERT_SETTINGS,
   verify: setting({
     key: 'verify',
     flag: '--verify',

@@ -1,3 +1,4 @@
+import { ALERT_LIMITS, type AlertLimits } from '../../domain/alerts/rules.ts';
 import { ALL_TEMPLATES, type LooseningPolicy } from '../../domain/loosening.ts';
 import type { PressureLimits } from '../../domain/pressure.ts';
 import type { Quota } from '../../domain/quota.ts';
@@ -42,6 +43,8 @@ export interface ControlPlaneOptions {
   /** ms between two looks at the memory of the nodes. */
   readonly pressureLookMs: number;
   readonly pressure: PressureLimits;
+  /** From when on operators are told. */
+  readonly alerts: AlertLimits;
   /** What each owner may have where nothing else was set for it. */
   readonly quota: Quota;
   /** Templates that may ask for what loosens the box. */
@@ -74,6 +77,7 @@ export const DEFAULT_OPTIONS: ControlPlaneOptions = {
   pressureLookMs: 5_000,
   networkOpen: [],
   pressure: { availableMin: 0.08, stalledPercentMax: 20, quietMs: 10_000, atOnce: 8 },
+  alerts: ALERT_LIMITS,
   quota: {},
 };
 

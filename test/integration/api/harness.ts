@@ -87,7 +87,7 @@ export async function startApi(
     quotas: new QuotaStore({ store, clock, defaults: {} }),
     audit: new AuditLog({ store, clock }),
     secrets: new SecretStore({ store, clock, rng: realRng, key: new Uint8Array(32) }),
-    alerts: { list: () => [], firing: () => [] },
+    alerts: { list: () => [], firing: () => [], report: () => ({ firing: [], over: [], rules: [] }) },
     vitals: new VitalSigns(clock),
     pages: options.pages ?? fakeConsole,
     clock,

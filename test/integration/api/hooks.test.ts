@@ -42,6 +42,12 @@ test('messages are signed, carry what the API shows, and have an id that stays',
   assert.deepEqual([data.subject, data.state, data.labels], [id, 'running', { user_id: '42' }]);
   assert.equal(message.headers['webhook-id'], `${hook.id}.${data.id}`);
   assert.ok(Math.abs(Number(message.headers['webhook-timestamp']) - Date.now() / 1_000) < 120);
+  const { body: log } = await arc.call('GET', `/v1/hooks/${hook.id}/deliveries`);
+  const [tried] = log.items as Record<string, unknown>[];
+  assert.deepEqual(
+    [tried?.event, tried?.what, tried?.subject, tried?.outcome],
+    [data.id, 'sandbox.running', id, 'taken'],
+  );
   const { body: listed } = await arc.call('GET', '/v1/hooks');
   assert.ok(!JSON.stringify(listed).includes(String(hook.secret)), 'the secret is not shown again');
 });

@@ -70,6 +70,8 @@ test('restart, reset, extend, show, ps, stats, nodes, open, keys and templates s
     [['open', '--print', '--port', '9090', id], /^http:\/\/9090-sb-/],
     [['key', 'create', 'ci', '--scope', 'sandboxes:read'], /secret: +arc_/],
     [['key', 'ls'], /alice/],
+    [['alerts', '--over'], /ALERT +SEVERITY +BEGAN +ENDED/],
+    [['alerts', '--rules'], /ALERT +TOLD WHEN/],
     [['template', 'ls'], /whoami .*built in/],
     [['template', 'show', 'whoami'], /isolation: +container or stronger/],
     [['template', 'prune'], /2 layers removed, 4KiB freed/],

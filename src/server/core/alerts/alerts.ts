@@ -1,7 +1,8 @@
 import { AlertBook, GROUP_LIMITS, type ToldAlert } from '../../../domain/alerts/book.ts';
-import { ALERT_LIMITS, type AlertFacts, conditions } from '../../../domain/alerts/rules.ts';
+import { type AlertFacts, conditions } from '../../../domain/alerts/rules.ts';
+import { toldWhen } from '../../../domain/alerts/told-when.ts';
 import { isShort } from '../../../domain/pressure.ts';
-import type { Alerts, Caller, PoolStatus } from '../../service.ts';
+import type { AlertReport, Alerts, Caller, OverAlert, PoolStatus } from '../../service.ts';
 import type { Core } from '../context.ts';
 import type { HookStore } from '../hooks/hooks.ts';
 import { eventWrite } from '../row.ts';
@@ -11,6 +12,8 @@ const META = 'meta';
 const TOLD = 'alerts';
 /** ms between two looks. */
 const LOOK_MS = 5_000;
+/** Alerts that are over and remembered. */
+const OVER_MAX = 50;
 /** What all alerts of this Arc are filed under: their messages arrive in order. */
 const SUBJECT = 'arc';
 
@@ -26,6 +29,8 @@ export class AlertWatch implements Alerts {
   readonly #core: Core;
   readonly #parts: AlertParts;
   #book = new AlertBook(GROUP_LIMITS);
+  /** Those that somebody was told of, the newest first. */
+  #over: readonly OverAlert[] = [];
   #done: Promise<void> = Promise.resolve();
 
   constructor(core: Core, parts: AlertParts) {
@@ -34,7 +39,11 @@ export class AlertWatch implements Alerts {
   }
 
   async begin(): Promise<void> {
-    const kept = await this.#core.store.get<{ readonly told: readonly ToldAlert[] }>(META, TOLD);
+    const kept = await this.#core.store.get<{
+      readonly told: readonly ToldAlert[];
+      readonly over?: readonly OverAlert[];
+    }>(META, TOLD);
+    this.#over = kept?.value.over ?? [];
     this.#book = new AlertBook(GROUP_LIMITS, kept?.value.told, this.#core.clock.monotonic());
     this.#done = this.#loop().catch(() => {});
   }
@@ -46,6 +55,11 @@ export class AlertWatch implements Alerts {
   list(caller: Caller): readonly ToldAlert[] {
     requireScope(caller, 'admin');
     return this.firing();
+  }
+
+  report(caller: Caller): AlertReport {
+    requireScope(caller, 'admin');
+    return { firing: this.firing(), over: this.#over, rules: toldWhen(this.#core.options.alerts) };
   }
 
   firing(): readonly ToldAlert[] {
@@ -68,13 +82,18 @@ export class AlertWatch implements Alerts {
     const { clock, logger, store } = this.#core;
     const facts = await this.#facts();
     const now = { wall: clock.now(), mono: clock.monotonic() };
-    const telling = this.#book.look(conditions(facts, this.#parts.node), now);
+    const telling = this.#book.look(conditions(facts, this.#parts.node, this.#core.options.alerts), now);
     if (telling === undefined) return;
     const { alerts, more } = telling;
     for (const { name, subject, status, summary } of alerts) logger.warn({ alert: name, subject, status }, summary);
     const detail = more === 0 ? {} : { detail: `and ${more} more` };
     const event = { time: now.wall, type: 'alert', subject: SUBJECT, owner: 'system', alerts, ...detail } as const;
-    await store.commit([eventWrite(event), { op: 'put', kind: META, id: TOLD, value: { told: this.#book.told } }]);
+    const ended = alerts
+      .filter(({ status }) => status === 'resolved')
+      .map(({ status: _, since, ...one }) => ({ ...one, since: Date.parse(since), endedAt: now.wall }));
+    this.#over = [...ended, ...this.#over].slice(0, OVER_MAX);
+    const value = { told: this.#book.told, over: this.#over };
+    await store.commit([eventWrite(event), { op: 'put', kind: META, id: TOLD, value }]);
   }
 
   async #facts(): Promise<AlertFacts> {
@@ -85,7 +104,7 @@ export class AlertWatch implements Alerts {
       engine.diskSpace?.().catch(() => undefined),
     ]);
     return {
-      ...vitals.recent(ALERT_LIMITS.windowMs),
+      ...vitals.recent(options.alerts.windowMs),
       ...(memory ? { memory } : {}),
       ...(disk ? { disk } : {}),
       memoryShort: memory !== undefined && isShort(memory, options.pressure),

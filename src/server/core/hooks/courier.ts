@@ -7,9 +7,10 @@ import { giveUp } from '../../../kit/limit.ts';
 import type { Logger } from '../../../kit/logger.ts';
 import type { Store } from '../../../store/store.ts';
 import { eventView } from '../../event-view.ts';
-import type { EventRecord, HookRecord, HookStatus } from '../../service.ts';
+import type { EventRecord, HookRecord, HookStatus, HookTry } from '../../service.ts';
 import { eventMessage } from './compose.ts';
 import { AHEAD_MAX, AT_ONCE, READ_MAX, READ_RETRY_MS, SAVE_MS, SEND_MS } from './options.ts';
+import { RecentTries } from './recent-tries.ts';
 import type { Message, Send } from './send.ts';
 
 export const HOOK_CURSOR = 'hook-cursor';
@@ -33,6 +34,7 @@ export class Courier {
   readonly #hook: HookRecord;
   readonly #deliveries = new Deliveries<EventRecord>(RETRY_LIMITS);
   readonly #stop = new AbortController();
+  readonly #tries = new RecentTries();
   #read: number;
   #saved: number;
   #savedAt = 0;
@@ -75,6 +77,11 @@ export class Courier {
       ...(problem === undefined ? {} : { problem }),
       ...(failing && next !== undefined ? { retryAt: Math.round(clock.now() + next - clock.monotonic()) } : {}),
     };
+  }
+
+  /** The last tries of this run, the newest first. */
+  tries(): readonly HookTry[] {
+    return this.#tries.list();
   }
 
   begin(): void {
@@ -168,20 +175,35 @@ export class Courier {
   }
 
   #dropOld(): void {
-    for (const { seq, subject } of this.#deliveries.giveUp(this.#deps.clock.monotonic())) {
+    for (const { seq, subject, value } of this.#deliveries.giveUp(this.#deps.clock.monotonic())) {
       this.#counts.givenUp += 1;
       this.#deps.logger.warn(
         { hook: this.#hook.id, event: seq, subject },
         'an event was not taken for so long that it is given up',
       );
+      const detail = 'it was tried for as long as it may be';
+      this.#tries.note({
+        at: this.#deps.clock.now(),
+        event: seq,
+        what: nameOf(value),
+        subject,
+        outcome: 'given-up',
+        detail,
+      });
     }
   }
 
   async #deliver({ seq, value }: Delivery<EventRecord>): Promise<void> {
     const { clock, logger, rng } = this.#deps;
+    const began = clock.monotonic();
     const answer = await this.once(eventMessage(this.#hook, eventView(seq, value), clock.now()));
     if (this.#stop.signal.aborted) return;
     this.#deliveries.settle(seq, answer, clock.monotonic(), rng.float());
+    this.#tries.note({
+      ...{ at: clock.now(), event: seq, what: nameOf(value), subject: value.subject, outcome: answer.kind },
+      ms: Math.round(clock.monotonic() - began),
+      ...('detail' in answer ? { detail: answer.detail } : {}),
+    });
     if (answer.kind === 'taken') {
       this.#counts.delivered += 1;
       this.#problem = undefined;
@@ -212,3 +234,6 @@ export class Courier {
     this.#saved = seq;
   }
 }
+
+/** As people ask for it with `--event`. */
+const nameOf = ({ type, state }: EventRecord): string => (state === undefined ? type : `${type}.${state}`);

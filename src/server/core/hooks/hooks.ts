@@ -5,7 +5,7 @@ import { parseSelectors } from '../../../domain/selectors.ts';
 import type { Clock, Rng } from '../../../kit/clock.ts';
 import type { Logger } from '../../../kit/logger.ts';
 import type { Store } from '../../../store/store.ts';
-import type { Caller, EventRecord, HookFilter, HookRecord, HookStatus, Hooks } from '../../service.ts';
+import type { Caller, EventRecord, HookFilter, HookRecord, HookStatus, Hooks, HookTry } from '../../service.ts';
 import { requireScope } from '../scopes.ts';
 import { testMessage } from './compose.ts';
 import { Courier, HOOK_CURSOR } from './courier.ts';
@@ -109,6 +109,11 @@ export class HookStore implements Hooks {
     const answer = await courier.once(testMessage(courier.hook, encodeId('req', rng.bytes(ID_BYTES)), clock.now()));
     const ms = Math.round(clock.monotonic() - began);
     return { ok: answer.kind === 'taken', detail: 'detail' in answer ? answer.detail : 'it was taken', ms };
+  }
+
+  deliveries(caller: Caller, id: string): readonly HookTry[] {
+    requireScope(caller, 'admin');
+    return this.#courier(id).tries();
   }
 
   statuses(): readonly { id: string; status: HookStatus }[] {

@@ -68,6 +68,7 @@ export const ACCESS = {
   'GET /v1/hooks': 'admin',
   'POST /v1/hooks': 'admin',
   'DELETE /v1/hooks/:id': 'admin',
+  'GET /v1/hooks/:id/deliveries': 'admin',
   'POST /v1/hooks/:id/test': 'admin',
   'GET /v1/keys': 'admin',
   'POST /v1/keys': 'admin',

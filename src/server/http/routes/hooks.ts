@@ -1,6 +1,13 @@
 import { Type } from 'typebox';
-import { FiringView, HookRequest, HookTestResult, HookView } from '../../../contract/schemas/hook.ts';
-import type { HookRecord, HookStatus } from '../../service.ts';
+import {
+  AlertReport,
+  type FiringView,
+  HookRequest,
+  HookTestResult,
+  HookTryView,
+  HookView,
+} from '../../../contract/schemas/hook.ts';
+import type { FiringAlert, HookRecord, HookStatus } from '../../service.ts';
 import { type ApiContext, type App, answer, callerOf, noContent } from '../app.ts';
 import { present, rfc3339 } from '../view.ts';
 import { items } from './query.ts';
@@ -16,15 +23,18 @@ export function hookRoutes(app: App, { deps }: ApiContext): void {
     {
       schema: {
         tags,
-        summary: 'What an operator should know of now',
-        response: { 200: answer('All', items('AlertList', FiringView)) },
+        summary: 'What an operator should know of now, what is over, and when each alert is told',
+        response: { 200: answer('All', AlertReport) },
       },
     },
-    async (request) => ({
-      items: alerts.list(callerOf(request)).map(({ name, subject, severity, summary, since }) => ({
-        ...{ name, subject, severity, summary, since: rfc3339(since) },
-      })),
-    }),
+    async (request): Promise<AlertReport> => {
+      const { firing, over, rules } = alerts.report(callerOf(request));
+      return {
+        items: firing.map(firingView),
+        over: over.map((one) => ({ ...firingView(one), endedAt: rfc3339(one.endedAt) })),
+        rules: [...rules],
+      };
+    },
   );
   app.get(
     '/v1/hooks',
@@ -48,6 +58,22 @@ export function hookRoutes(app: App, { deps }: ApiContext): void {
       reply.code(201).header('location', `/v1/hooks/${made.hook.id}`);
       return { ...hookView(made), secret: made.hook.secret };
     },
+  );
+  app.get(
+    '/v1/hooks/:id/deliveries',
+    {
+      schema: {
+        ...{ tags, summary: 'Its last tries in this run of the server, the newest first', params },
+        response: {
+          200: answer('Fifty that were taken at most, and fifty that were not', items('HookTryList', HookTryView)),
+        },
+      },
+    },
+    async (request) => ({
+      items: hooks
+        .deliveries(callerOf(request), request.params.id)
+        .map(({ at, ...one }) => ({ time: rfc3339(at), ...one })),
+    }),
   );
   app.delete(
     '/v1/hooks/:id',
@@ -76,6 +102,10 @@ export function hookRoutes(app: App, { deps }: ApiContext): void {
     },
     async (request) => await hooks.test(callerOf(request), request.params.id),
   );
+}
+
+function firingView({ name, subject, severity, summary, since }: FiringAlert): FiringView {
+  return { name, subject, severity, summary, since: rfc3339(since) };
 }
 
 function hookView({ hook, status }: { readonly hook: HookRecord; readonly status: HookStatus }): HookView {
