@@ -9,7 +9,7 @@ import { compileFilter } from '../jail/bpf.ts';
 import { seccompFor } from '../oci/seccomp.ts';
 import { librariesOf, ownMaps, type WorkerHost } from './confine.ts';
 import { WasmRuntime } from './runtime.ts';
-import { jailWorks, Workers } from './workers.ts';
+import { Workers } from './workers.ts';
 
 export interface WasmOptions {
   readonly dataDir: string;
@@ -28,6 +28,7 @@ export interface WasmOptions {
 }
 
 const SAVE_MS = 180_000;
+const TRY_MS = 10_000;
 
 export interface Wasm {
   readonly runtime: WasmRuntime;
@@ -38,7 +39,12 @@ export interface Wasm {
 export function createWasm(options: WasmOptions): Wasm {
   const folder = join(options.dataDir, 'wasm');
   mkdirSync(folder, { recursive: true, mode: 0o711 });
-  const host = hostOf(options, folder);
+  let found: Promise<WorkerHost> | undefined;
+  // Not before somebody asks: it starts a program and reads Node, which no start of a server is to wait for.
+  const host = () => {
+    found ??= hostOf(options, folder);
+    return found;
+  };
   let saving: Promise<string | undefined> | undefined;
   const workers = new Workers({
     ...{ host, clock: options.clock, log: options.log, borrowUid: options.borrowUid },
@@ -47,8 +53,8 @@ export function createWasm(options: WasmOptions): Wasm {
       return saving;
     },
   });
-  const note =
-    host.jail === undefined
+  const note = async () =>
+    (await host()).jail === undefined
       ? 'its workers are processes without rights to files, but in no jail of their own: bubblewrap would add one'
       : 'its workers are each in a jail of their own: no network, no files but the engine, few system calls';
   const { clock, log } = options;
@@ -56,9 +62,10 @@ export function createWasm(options: WasmOptions): Wasm {
   return { runtime, close: () => workers.close() };
 }
 
-function hostOf({ node, project, root, bwrap, arch, log }: WasmOptions, folder: string): WorkerHost {
+async function hostOf(options: WasmOptions, folder: string): Promise<WorkerHost> {
+  const { node, project, root, bwrap, arch, log } = options;
   const bare: WorkerHost = { node, project, root };
-  if (bwrap === undefined || !jailWorks(bwrap, root)) return bare;
+  if (bwrap === undefined || !(await jailWorks(bwrap, options))) return bare;
   try {
     const filter = join(folder, 'filter.bpf');
     writeFileSync(filter, compileFilter(seccompFor(arch, []), arch), { mode: 0o600 });
@@ -67,6 +74,13 @@ function hostOf({ node, project, root, bwrap, arch, log }: WasmOptions, folder: 
     log.warn({ err: error }, 'the level wasm has no jail around its workers');
     return bare;
   }
+}
+
+/** Does bubblewrap work here at all? Some machines let no plain user make namespaces. */
+async function jailWorks(bwrap: string, { root, run }: WasmOptions): Promise<boolean> {
+  const own = root ? [] : ['--unshare-user'];
+  const argv = [bwrap, ...own, '--unshare-pid', '--unshare-net', '--ro-bind', '/', '/', '--', '/bin/true'];
+  return (await run(argv, { env: {}, timeoutMs: TRY_MS })).code === 0;
 }
 
 /** Python's memory once it stands, saved for the version of everything that it depends on; undefined: it starts without. */

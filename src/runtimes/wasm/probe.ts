@@ -33,7 +33,7 @@ export async function probeWasm(
         level: 'wasm',
         available: true,
         runtime: 'wasm',
-        note,
+        note: await note(),
         cost: { memoryBytes, startMs },
         lacks: [...reasons, ...more],
       },

@@ -33,7 +33,7 @@ export interface WasmDeps {
   /** Folder with one folder for each sandbox. */
   readonly sandboxesDir: string;
   /** Said of every sandbox: what it is put in here, or what is missing for that. */
-  readonly note: string;
+  readonly note: () => Promise<string>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -69,6 +69,8 @@ export class WasmRuntime implements Runtime {
   readonly unverifiable = 'its engines run no program of the machine, so no adversary of that kind can be tried in it';
   readonly #deps: WasmDeps;
   readonly #sandboxes = new Map<string, WasmSandbox>();
+  /** Folders that were looked at and are of another runtime. */
+  #others: Set<string> = new Set();
   readonly #listeners = new Set<(target: Target, exit: Exit) => void>();
 
   constructor(deps: WasmDeps) {
@@ -94,7 +96,8 @@ export class WasmRuntime implements Runtime {
     signal.throwIfAborted();
     const { id, incarnation, slot, spec } = order;
     const known = this.#sandboxes.get(id);
-    if (known?.record.incarnation === incarnation && known.record.exit === undefined) return this.#handle(known.record);
+    if (known?.record.incarnation === incarnation && known.record.exit === undefined)
+      return await this.#handle(known.record);
     const again = incarnation > 1 && !order.fresh;
     const dir = this.#dir(id);
     try {
@@ -129,7 +132,7 @@ export class WasmRuntime implements Runtime {
       else if (chosen.engine === 'stay' && chosen.ms !== undefined) {
         sandbox.cancelStay = this.#deps.clock.after(chosen.ms, () => void this.#end(sandbox, plainExit(0)));
       }
-      return this.#handle(record);
+      return await this.#handle(record);
     } catch (error) {
       this.#sandboxes.delete(id);
       if (!again) await removeTree(dir, this.#deps.sandboxesDir);
@@ -158,21 +161,28 @@ export class WasmRuntime implements Runtime {
 
   async recover(): Promise<readonly Found[]> {
     const names = await readdir(this.#deps.sandboxesDir).catch(() => []);
+    // Most folders are of other levels. What one is it stays, so that a look costs what is new.
+    this.#others = new Set(names.filter((id) => this.#others.has(id)));
     for (const id of names) {
-      if (this.#sandboxes.has(id)) continue;
+      if (this.#sandboxes.has(id) || this.#others.has(id)) continue;
       const record = await readRecord(this.#dir(id));
-      if (record === undefined) continue;
+      if (record === undefined) {
+        this.#others.add(id);
+        continue;
+      }
       // A first program is a child of the server that started it, and ended with that.
       const lost = !record.stays && record.exit === undefined;
       const now = lost ? { ...record, exit: { ...LOST, at: this.#deps.clock.now() } } : record;
       if (lost) await writeRecord(this.#dir(id), now);
       this.#sandboxes.set(id, sandboxOf(now));
     }
-    return [...this.#sandboxes.values()].map(({ record }): Found => {
-      const handle = this.#handle(record);
-      if (record.exit === undefined) return { phase: 'running', handle };
-      return { phase: 'exited', handle, exit: record.exit };
-    });
+    return await Promise.all(
+      [...this.#sandboxes.values()].map(async ({ record }): Promise<Found> => {
+        const handle = await this.#handle(record);
+        if (record.exit === undefined) return { phase: 'running', handle };
+        return { phase: 'exited', handle, exit: record.exit };
+      }),
+    );
   }
 
   async stop(target: Target): Promise<void> {
@@ -353,8 +363,8 @@ export class WasmRuntime implements Runtime {
     return new SandboxFiles(join(this.#dir(id), 'files'), spec.limits.diskBytes);
   }
 
-  #handle({ id, incarnation, slot }: WasmRecord): Handle {
-    const { note } = this.#deps;
+  async #handle({ id, incarnation, slot }: WasmRecord): Promise<Handle> {
+    const note = await this.#deps.note();
     return {
       v: 1,
       id,

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
 import type { WorkerHost } from './confine.ts';
@@ -6,7 +5,8 @@ import type { EngineName } from './order.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 export interface WorkersDeps {
-  readonly host: WorkerHost;
+  /** Found out at the first call. */
+  readonly host: () => Promise<WorkerHost>;
   readonly clock: Clock;
   readonly log: Logger;
   /** A host id of nobody else's for as long as a worker lives. Asked for only where this process is root. */
@@ -89,7 +89,8 @@ export class Workers {
   }
 
   async #start(engine: EngineName, memoryBytes: number): Promise<WorkerProcess> {
-    const { host, clock } = this.#deps;
+    const { clock } = this.#deps;
+    const host = await this.#deps.host();
     const snapshot = engine === 'python' ? await this.#deps.snapshot() : undefined;
     if (this.#closed) throw new Error('this server is stopping');
     const lent = host.root ? this.#deps.borrowUid() : { uid: 0, giveBack: () => {} };
@@ -103,11 +104,4 @@ export class Workers {
     await worker.ready;
     return worker;
   }
-}
-
-/** Does bubblewrap work here at all? Some machines let no plain user make namespaces. */
-export function jailWorks(bwrap: string, root: boolean): boolean {
-  const own = root ? [] : ['--unshare-user'];
-  const argv = [...own, '--unshare-pid', '--unshare-net', '--ro-bind', '/', '/', '--', '/bin/true'];
-  return spawnSync(bwrap, argv, { stdio: 'ignore', env: {}, timeout: 10_000 }).status === 0;
 }
