@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ArcError, ERRORS } from '../contract/errors.ts';
 import { KIT_NEEDS } from '../host/kit/needs.ts';
@@ -44,16 +44,17 @@ const TEST_NEEDS: readonly Need[] = [
 const ROOT = join(import.meta.dirname, '../..');
 const DEFAULT_TESTS = ['src/**/*.test.ts', 'test/**/*.test.ts'];
 
-/** `arc dev test|lint|reference|guide`: for those who change Arc. */
+/** `arc dev test|lint|reference|guide|sbom`: for those who change Arc. */
 export async function dev(argv: readonly string[]): Promise<number> {
   const [what, ...rest] = argv;
   if (what === 'test') return await testAll(rest);
   if (what === 'lint') return await program(join(ROOT, 'node_modules/.bin/biome'), ['check', '.']);
   if (what === 'reference') return await writeReference();
   if (what === 'guide') return await guideInto(rest);
+  if (what === 'sbom') return await writeSbom(rest);
   throw new ArcError(
     'invalid_request',
-    `arc dev ${what ?? ''}: there are \`test\`, \`lint\`, \`reference\` and \`guide\``,
+    `arc dev ${what ?? ''}: there are \`test\`, \`lint\`, \`reference\`, \`guide\` and \`sbom\``,
   );
 }
 
@@ -90,6 +91,18 @@ async function guideInto([folder]: readonly string[]): Promise<number> {
   if (folder === undefined) throw new ArcError('invalid_request', 'arc dev guide: name the folder to write into');
   const { writeGuide } = await import('./guide/write.ts');
   await writeGuide(resolve(folder));
+  return 0;
+}
+
+/** The bill of materials of this version, into a file or to the output. */
+async function writeSbom([file]: readonly string[]): Promise<number> {
+  const { sbomOf } = await import('./sbom.ts');
+  // Only `arc kit` installs them; what serves both is said as what every machine gets.
+  const forMachines = KIT_NEEDS.map((need) => ({ ...need, required: false }));
+  const lock = JSON.parse(await readFile(join(ROOT, 'package-lock.json'), 'utf8'));
+  const text = `${JSON.stringify(sbomOf(lock, [...forMachines, ...NEEDS]), null, 2)}\n`;
+  if (file === undefined) process.stdout.write(text);
+  else await writeFile(resolve(file), text);
   return 0;
 }
 
