@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ArcError } from '../../src/contract/errors.ts';
 import type { Template } from '../../src/contract/schemas/template.ts';
+import type { Target } from '../../src/engines/engine.ts';
 import type { PoolStatus } from '../../src/server/service.ts';
 import { settled } from '../../src/testing/fakes/manual-clock.ts';
 import { ada, admin, builtin, failsWith, Plane } from './plane.ts';
@@ -104,6 +105,34 @@ describe('a claim', () => {
     assert.deepEqual(record.lateEnv, { WHO: "it's me" });
     assert.deepEqual(limits, [64 * 1024 ** 2]);
     assert.deepEqual(Object.fromEntries(written), { '/srv/flag': 'F{1}', '/run/arc/env': "WHO='it'\\''s me'\n" });
+  });
+
+  it('lets a crowd wait for its files in turn: none is given up because many were written at the same time', async () => {
+    const plane = await filled(pooled({ pool: { min: 60 }, onePerOwner: true }), { startsMax: 8 });
+    let [open, most] = [0, 0];
+    const files = memoryFiles(new Map());
+    plane.engine.files = {
+      open: async (target: Target) => {
+        open += 1;
+        most = Math.max(most, open);
+        // As on a machine whose processors are all at work: each takes longer the more there are.
+        await new Promise<void>((resolve) => plane.clock.after(200 * open, resolve));
+        const session = await files.open(target);
+        return {
+          ...session,
+          [Symbol.asyncDispose]: async () => {
+            open -= 1;
+          },
+        };
+      },
+    };
+    const request = { template: 'site', files: { '/flag': 'F{1}' } };
+    const team = (i: number) => plane.create(request, { waitMs: 3_600_000 }, { ...ada, owner: `team-${i}` });
+    const twice = Array.from({ length: 60 }, (_, i) => Promise.all([team(i), team(i)]));
+    const records = await plane.drive(Promise.all(twice));
+    assert.ok(records.every(([one, again]) => one.id === again.id));
+    assert.deepEqual([...new Set(records.map(([{ start }]) => start))], ['claimed']);
+    assert.ok(most < 20, `${most} at once`);
   });
 
   it('never hands over one that something of another claimer may be in', async () => {

@@ -9,6 +9,7 @@ import { born, isPending, isUp, transition } from '../../domain/lifecycle.ts';
 import { checkLoosening } from '../../domain/loosening.ts';
 import { mergeLabels, resolveRequest } from '../../domain/resolve.ts';
 import type { Engine, NodeReport } from '../../engines/engine.ts';
+import { KeyedMutex } from '../../kit/mutex.ts';
 import type { Write } from '../../store/store.ts';
 import type {
   Caller,
@@ -38,7 +39,16 @@ import { oneThere } from './only.ts';
 import { beginWait, verdict, type Wait } from './outcome.ts';
 import { claim } from './pool/claim.ts';
 import type { Pools } from './pool/pools.ts';
-import { eventWrite, publicRecord, routeOf, type SandboxRow, sandboxEvent, type Versioned, wakes } from './row.ts';
+import {
+  eventWrite,
+  onlyKey,
+  publicRecord,
+  routeOf,
+  type SandboxRow,
+  sandboxEvent,
+  type Versioned,
+  wakes,
+} from './row.ts';
 import { isAdmin, requireScope } from './scopes.ts';
 import type { Starter } from './starter.ts';
 import type { TemplateStore } from './templates.ts';
@@ -74,6 +84,7 @@ export class SandboxService implements Sandboxes {
   readonly #pools: Pools;
   readonly #waking: Waking;
   readonly #notices: Notices;
+  readonly #onlys = new KeyedMutex();
 
   constructor(core: Core, parts: SandboxParts) {
     this.#core = core;
@@ -119,9 +130,22 @@ export class SandboxService implements Sandboxes {
     key: IdempotencyKey | undefined,
     options: CreateOptions,
   ): Promise<Versioned | string> {
-    const { quotas, store } = this.#core;
     const { name } = template.template;
     const what = { ...this.#wanted(caller, template, request, seen), only: this.#isOnly(caller, template) };
+    // One after the other, so that who asks twice at once finds what is there, and takes no second one to throw away.
+    if (what.only)
+      return await this.#onlys.run(onlyKey(caller.owner, name), () => this.#take(caller, name, what, key, options));
+    return await this.#take(caller, name, what, key, options);
+  }
+
+  async #take(
+    caller: Caller,
+    name: string,
+    what: What,
+    key: IdempotencyKey | undefined,
+    options: CreateOptions,
+  ): Promise<Versioned | string> {
+    const { quotas, store } = this.#core;
     const there = what.only ? await oneThere(store, caller.owner, name) : undefined;
     if (there !== undefined) return there;
     this.#checkPlaces();

@@ -77,7 +77,7 @@ async function handOver(
 ): Promise<Versioned | string | undefined> {
   const touches = Object.keys(fit.limits).length > 0 || hasFiles(wanted);
   try {
-    if (touches && !(await prepare(core, warm, wanted, fit))) {
+    if (touches && !(await prepare(core, pools, warm, wanted, fit))) {
       pools.discard(warm);
       return undefined;
     }
@@ -118,7 +118,7 @@ function isStill(error: unknown, wanted: Wanted): boolean {
 }
 
 /** Marked first, so that after a crash nobody else gets what has something of this claimer in it. */
-async function prepare(core: Core, warm: Warm, wanted: Wanted, fit: Fitting): Promise<boolean> {
+async function prepare(core: Core, pools: Pools, warm: Warm, wanted: Wanted, fit: Fitting): Promise<boolean> {
   const doc = { ...warm.doc, phase: 'claiming' } as const;
   [warm.revision = 0] = await core.store.commit([putWarm(doc, warm.revision)]);
   warm.doc = doc;
@@ -128,7 +128,7 @@ async function prepare(core: Core, warm: Warm, wanted: Wanted, fit: Fitting): Pr
     await placeFiles(core.engine, doc, { ...wanted.files, ...files });
   };
   try {
-    await giveUp(core.clock, work(), { ms: FIT_MS });
+    await pools.fitting.run(() => giveUp(core.clock, work(), { ms: FIT_MS }));
     return true;
   } catch (error) {
     core.logger.warn({ sandbox: warm.id, error }, 'a warm sandbox could not be made ready for its claimer');

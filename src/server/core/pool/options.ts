@@ -9,8 +9,10 @@ export const MEASURE_FIRST = 3;
 export const MEASURE_EVERY = 20;
 /** Warm ones that one claim tries: each may have gone at the very moment. */
 export const CLAIM_TRIES_MAX = 8;
-/** ms that preparing a warm one for its claimer may take before another way is taken. */
+/** ms that preparing a warm one for its claimer may take, once its turn has come, before another way is taken. */
 export const FIT_MS = 5_000;
+/** Warm ones that are prepared at the same time: a crowd at once would make each of them too slow for `FIT_MS`. */
+export const FIT_AT_ONCE = 8;
 /** Warm ones taken away at once when a create finds no room. */
 export const YIELD_COUNT = 4;
 /** ms after a claim until what was taken is replaced. */

@@ -5,11 +5,12 @@ import { type MemoryFacts, squeezed } from '../../../domain/pool/pressure.ts';
 import { share } from '../../../domain/pool/share.ts';
 import type { Held } from '../../../engines/engine.ts';
 import type { Images } from '../../../host/images.ts';
+import { Places } from '../../../kit/places.ts';
 import type { EventRecord, PoolStatus, TemplateRecord } from '../../service.ts';
 import type { Core } from '../context.ts';
 import type { Jobs } from '../jobs.ts';
 import { PAGE_ROWS } from '../options.ts';
-import { MEASURE_EVERY, MEASURE_FIRST, POOL_TICK_MS, REFILL_PAUSE_MS, YIELD_COUNT } from './options.ts';
+import { FIT_AT_ONCE, MEASURE_EVERY, MEASURE_FIRST, POOL_TICK_MS, REFILL_PAUSE_MS, YIELD_COUNT } from './options.ts';
 import { Pool } from './pool.ts';
 import { newWarm, startWarm } from './starts.ts';
 import { deleteWarm, WARM, type Warm, type WarmDoc } from './warm.ts';
@@ -22,6 +23,8 @@ const SYSTEM = 'system';
  * behind everybody's own creates, hands them to claims, takes them up again after a crash, and lets them go.
  */
 export class Pools {
+  /** Those that are being prepared for their claimers. */
+  readonly fitting = new Places(FIT_AT_ONCE);
   readonly #core: Core;
   readonly #jobs: Jobs;
   readonly #images: Images;
