@@ -5,6 +5,7 @@ import type { Exit, ResolvedSpec } from '../contract/spec.ts';
 import type { Reason, State } from '../contract/states.ts';
 import type { OwnQuota, Quota } from '../domain/quota.ts';
 import type { Engine, NodeReport, Placement } from '../engines/engine.ts';
+import type { AlertReport, FiringAlert, OverAlert } from './alert-records.ts';
 
 /** What the API, and nobody else, calls. It knows ports only. */
 
@@ -263,6 +264,8 @@ export interface AuditNote {
   /** `done`, or the code of the error. */
   readonly outcome: string;
   readonly detail?: string;
+  /** Of the sandbox that it was done to, as they were then. */
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 export interface AuditRecord extends AuditNote {
@@ -277,6 +280,8 @@ export interface AuditFilter {
   readonly owner?: string;
   readonly subject?: string;
   readonly action?: string;
+  /** `key=value`, or `key` for any value; all must match. */
+  readonly labels?: readonly string[];
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -453,6 +458,8 @@ export interface Traces {
   }): void;
 }
 
+export type { AlertReport, FiringAlert, OverAlert };
+
 export interface Alerts {
   /** What goes on now, for admins. */
   list(caller: Caller): readonly FiringAlert[];
@@ -460,27 +467,6 @@ export interface Alerts {
   report(caller: Caller): AlertReport;
   /** The same as `list`, for metrics. */
   firing(): readonly FiringAlert[];
-}
-
-export interface AlertReport {
-  readonly firing: readonly FiringAlert[];
-  /** The newest first. */
-  readonly over: readonly OverAlert[];
-  readonly rules: readonly { readonly name: string; readonly when: string }[];
-}
-
-export interface OverAlert extends FiringAlert {
-  /** When it was told that it is over, ms since the epoch. */
-  readonly endedAt: number;
-}
-
-export interface FiringAlert {
-  readonly name: string;
-  readonly subject: string;
-  readonly severity: 'warning' | 'critical';
-  readonly summary: string;
-  /** ms since the epoch. */
-  readonly since: number;
 }
 
 export interface Hooks {

@@ -7,12 +7,18 @@ import type { Command } from '../command.ts';
 const DEFAULT_COUNT = 50;
 
 export const command: Command = {
-  usage: ['audit [--owner OWNER] [--action ACTION] [--subject ID] [--count N]'],
+  usage: ['audit [--owner OWNER] [--action ACTION] [--subject ID] [--label KEY[=VALUE]]… [--count N]'],
   about: 'Prints who changed what, from where, and what came of it; the newest first.',
   options: {
     owner: { type: 'string', value: 'OWNER', about: 'only what this owner did' },
     action: { type: 'string', value: 'ACTION', about: 'such as sandbox.create, or sandbox for all that begin so' },
     subject: { type: 'string', value: 'ID', about: 'only what was done to this sandbox, template, key or owner' },
+    label: {
+      type: 'string',
+      multiple: true,
+      value: 'KEY[=VALUE]',
+      about: 'only what was done to sandboxes with this label',
+    },
     count: { type: 'string', short: 'n', value: 'N', about: `at most so many; ${DEFAULT_COUNT} otherwise` },
   },
   positionals: { min: 0, max: 0, kinds: [] },
@@ -23,6 +29,7 @@ export const command: Command = {
       ...(owner === undefined ? {} : { owner }),
       ...(action === undefined ? {} : { action }),
       ...(subject === undefined ? {} : { subject }),
+      ...(args.texts('label').length === 0 ? {} : { labels: args.texts('label') }),
     };
     let count = 0;
     if (most === 0) return 0;
@@ -36,9 +43,15 @@ export const command: Command = {
   },
 };
 
-function textOf({ time, owner, key, from, action, subject, outcome, detail }: AuditEntry): string {
+function textOf({ time, owner, key, from, action, subject, outcome, detail, labels }: AuditEntry): string {
   const who = `${owner} (${key}${from === undefined ? '' : `, ${from}`})`;
-  return [time, who, action, subject, outcome === 'done' ? undefined : `refused: ${outcome}`, detail]
+  return [time, who, action, subject, outcome === 'done' ? undefined : `refused: ${outcome}`, detail, labelText(labels)]
     .filter((part) => part !== undefined)
     .join(' ');
 }
+
+const labelText = (labels: AuditEntry['labels']): string | undefined =>
+  labels &&
+  Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ');

@@ -59,7 +59,8 @@ function Over({ over }: Pick<AlertReport, 'over'>): JSX.Element {
   return (
     <section class="card pad" aria-label="Over">
       <h2>Over</h2>
-      <div class="scroll">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <div class="scroll" tabIndex={0}>
         <table class="plain">
           <thead>
             <tr>

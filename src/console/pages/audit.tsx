@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { AuditEntry } from '../../sdk/index.ts';
 import { arc, noteError } from '../lib/session.ts';
-import { Empty } from '../parts/small.tsx';
+import { Empty, Labels } from '../parts/small.tsx';
 
 /** Entries shown at first, and with each press of the button. */
 const STEP = 200;
@@ -11,6 +11,7 @@ const STEP = 200;
 export function AuditPage(): JSX.Element {
   const [action, setAction] = useState('');
   const [owner, setOwner] = useState('');
+  const [label, setLabel] = useState('');
   return (
     <main class="page" id="main">
       <div class="head">
@@ -47,20 +48,34 @@ export function AuditPage(): JSX.Element {
             onChange={(event) => event.currentTarget.validity.valid && setOwner(event.currentTarget.value.trim())}
           />
         </label>
+        <label>
+          <span class="muted">Label </span>
+          <input
+            value={label}
+            placeholder="user_id=42"
+            spellcheck={false}
+            onChange={(event) => setLabel(event.currentTarget.value.trim())}
+          />
+        </label>
       </div>
-      <Entries key={`${action}/${owner}`} action={action} owner={owner} />
+      <Entries key={`${action}/${owner}/${label}`} action={action} owner={owner} label={label} />
     </main>
   );
 }
 
-function Entries({ action, owner }: { readonly action: string; readonly owner: string }): JSX.Element {
+function Entries(props: { readonly action: string; readonly owner: string; readonly label: string }): JSX.Element {
+  const { action, owner, label } = props;
   const [entries, setEntries] = useState<readonly AuditEntry[]>([]);
   const [state, setState] = useState<'reading' | 'more' | 'all' | Error>('reading');
   const source = useRef<AsyncIterator<AuditEntry> | undefined>(undefined);
   const read = async (): Promise<void> => {
     setState('reading');
     source.current ??= arc()
-      .audit({ ...(action === '' ? {} : { action }), ...(owner === '' ? {} : { owner }) })
+      .audit({
+        ...(action === '' ? {} : { action }),
+        ...(owner === '' ? {} : { owner }),
+        ...(label === '' ? {} : { labels: label.split(/\s+/) }),
+      })
       [Symbol.asyncIterator]();
     const found: AuditEntry[] = [];
     try {
@@ -95,7 +110,8 @@ function Entries({ action, owner }: { readonly action: string; readonly owner: s
   }
   return (
     <section class="card pad" aria-label="Changes">
-      <div class="scroll">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      <div class="scroll" tabIndex={0}>
         <table class="plain">
           <thead>
             <tr>
@@ -114,7 +130,9 @@ function Entries({ action, owner }: { readonly action: string; readonly owner: s
                 <td>{entry.action}</td>
                 <td class="mono">{entry.subject}</td>
                 <td>{entry.outcome === 'done' ? 'done' : `refused: ${entry.outcome}`}</td>
-                <td>{entry.detail}</td>
+                <td>
+                  {entry.detail} {entry.labels && <Labels labels={entry.labels} />}
+                </td>
               </tr>
             ))}
           </tbody>

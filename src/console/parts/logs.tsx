@@ -2,9 +2,11 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { Sandbox } from '../../sdk/index.ts';
 import { after } from '../lib/clock.ts';
+import { find } from '../lib/fleet.ts';
 import { clockTime, plural } from '../lib/format.ts';
 import { LineReader, type LogLine } from '../lib/log-lines.ts';
 import { Icon } from './icons.tsx';
+import { Labels } from './small.tsx';
 import { attempt, errorText } from './toast.tsx';
 import { VirtualList } from './virtual-list.tsx';
 
@@ -14,6 +16,7 @@ const LINE_PX = 21;
 /** Lines kept in the page; the download has all of them. */
 const LINES_MAX = 100_000;
 const GATHER_MS = 60;
+const NAME_CHARS_MAX = 120;
 
 interface Journal {
   readonly lines: readonly LogLine[];
@@ -112,7 +115,7 @@ export function Logs({ sandbox }: { readonly sandbox: Sandbox }): JSX.Element {
         />
       )}
       <p class="small muted filters" role="status">
-        {journal.state} · {plural(lines.length, 'line')}
+        {journal.state} · {plural(lines.length, 'line')} <Labels labels={labelsIn(sandbox)} />
       </p>
     </section>
   );
@@ -135,7 +138,19 @@ async function download(sandbox: Sandbox): Promise<void> {
     if (stream === 'arc') continue;
     parts.push(encoding === 'utf8' ? data : Uint8Array.from(atob(data), (char) => char.charCodeAt(0)));
   }
-  save(new Blob(parts, { type: 'text/plain' }), `${sandbox.id}.log`);
+  save(new Blob(parts, { type: 'text/plain' }), fileName(sandbox));
+}
+
+/** The page of a link may not know them. */
+const labelsIn = (sandbox: Sandbox): Readonly<Record<string, string>> => find(sandbox.id)?.labels ?? {};
+
+/** Whose log it is can be seen among many: id and labels, in characters that every file system takes. */
+function fileName(sandbox: Sandbox): string {
+  const labels = Object.entries(labelsIn(sandbox)).map(([key, value]) => `${key}=${value}`);
+  return `${[sandbox.id, ...labels]
+    .join(' ')
+    .replaceAll(/[^A-Za-z0-9=_. -]/g, '_')
+    .slice(0, NAME_CHARS_MAX)}.log`;
 }
 
 export function save(blob: Blob, name: string): void {

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { Labels } from './template.ts';
 
 /** One change: who asked for it, from where, and what came of it. */
 export const AuditEntry = Type.Object(
@@ -18,6 +19,8 @@ export const AuditEntry = Type.Object(
     outcome: Type.String(),
     /** What there is to say beside, such as the template. */
     detail: Type.Optional(Type.String()),
+    /** Of the sandbox that it was done to, as they were then. */
+    labels: Type.Optional(Labels),
   },
   { additionalProperties: false, $id: 'AuditEntry' },
 );

@@ -22,7 +22,7 @@ import type {
   TemplateRecord,
   Use,
 } from '../service.ts';
-import { auditWrite } from './audit.ts';
+import { auditWrite, labelsOf } from './audit.ts';
 import type { Core } from './context.ts';
 import { type Ending, goneError } from './ending.ts';
 import type { Expiry } from './expiry.ts';
@@ -450,6 +450,7 @@ export class SandboxService implements Sandboxes {
     const detail = `${row.spec.template}${others}`;
     return auditWrite(caller, this.#core.clock.now(), {
       ...{ action: `sandbox.${what}`, subject: row.id, outcome: 'done', detail },
+      ...labelsOf(row),
     });
   }
 

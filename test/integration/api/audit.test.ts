@@ -13,6 +13,7 @@ interface Entry {
   readonly subject?: string;
   readonly outcome: string;
   readonly detail?: string;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 type Over = Awaited<ReturnType<typeof startOverPlane>>;
@@ -123,4 +124,28 @@ test('what comes without a valid key from one address is slowed down, and a vali
   assert.deepEqual(new Set(statuses), new Set([401, 429]));
   assert.equal((await h.call('POST', '/v1/session', { key: null, json: { key: 'arc_wrongwrongwrong' } })).status, 429);
   assert.equal((await h.call('GET', '/v1/sandboxes')).status, 200);
+});
+
+test('what was done to a sandbox is found by its labels, also what was written when it was over', async () => {
+  await using h = await startOverPlane();
+  await h.begin();
+  const made = async (labels: Record<string, string>) =>
+    String((await h.call('POST', '/v1/sandboxes', { template: 'web', labels })).body.id);
+  const id = await made({ user_id: '42', course: 'web' });
+  await made({ user_id: '43' });
+  await made({});
+  await h.call('POST', `/v1/sandboxes/${id}/tokens`, {});
+  await until(async () => (await entries(h, '?action=token')).length === 1, 'the token is written');
+  const found = await entries(h, '?label=user_id%3D42');
+  assert.deepEqual(
+    found.map(({ action, subject }) => [action, subject]),
+    [
+      ['token.create', id],
+      ['sandbox.create', id],
+    ],
+  );
+  assert.deepEqual(found[0]?.labels, { user_id: '42', course: 'web' });
+  assert.equal((await entries(h, '?label=user_id')).length, 3);
+  assert.equal((await entries(h, '?label=user_id%3D42&label=course%3Dother')).length, 0);
+  assert.equal((await h.call('GET', '/v1/audit?label=no%20key')).status, 400);
 });

@@ -3,12 +3,18 @@ import { type AuditEntry, AuditList } from '../../../contract/schemas/audit.ts';
 import { OwnerName } from '../../../contract/schemas/quota.ts';
 import type { AuditRecord } from '../../service.ts';
 import { type ApiContext, type App, answer, callerOf } from '../app.ts';
-import { CURSOR_CHARS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../limits.ts';
+import { CURSOR_CHARS_MAX, LABEL_FILTERS_MAX, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX } from '../limits.ts';
 import { rfc3339 } from '../view.ts';
 
 const AuditQuery = Type.Object(
   {
     owner: Type.Optional(OwnerName),
+    label: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 192 }), {
+        maxItems: LABEL_FILTERS_MAX,
+        description: 'Of the sandbox: `key=value`, or `key` for any value; several must all match',
+      }),
+    ),
     subject: Type.Optional(Type.String({ maxLength: 128 })),
     /** Such as `sandbox.create`, or `sandbox` for all that begin so. */
     action: Type.Optional(Type.String({ pattern: '^[a-z]+(\\.[a-z]+)?$', maxLength: 64 })),
@@ -29,13 +35,14 @@ export function auditRoutes(app: App, { deps }: ApiContext): void {
       },
     },
     async (request): Promise<AuditList> => {
-      const { limit = LIST_LIMIT_DEFAULT, ...filter }: Static<typeof AuditQuery> = request.query;
+      const { limit = LIST_LIMIT_DEFAULT, label: labels, ...rest }: Static<typeof AuditQuery> = request.query;
+      const filter = { ...rest, ...(labels === undefined ? {} : { labels }) };
       const { items, nextCursor } = await deps.audit.list(callerOf(request), { limit, ...filter });
       return { items: items.map(auditView), ...(nextCursor === undefined ? {} : { nextCursor }) };
     },
   );
 }
 
-export function auditView({ seq, at, ...record }: AuditRecord & { readonly seq: number }): AuditEntry {
-  return { id: seq, time: rfc3339(at), ...record };
+export function auditView({ seq, at, labels, ...record }: AuditRecord & { readonly seq: number }): AuditEntry {
+  return { id: seq, time: rfc3339(at), ...record, ...(labels === undefined ? {} : { labels: { ...labels } }) };
 }
