@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { homedir } from 'node:os';
 import { ArcError } from '../contract/errors.ts';
 import { realClock, realRng } from '../kit/real.ts';
@@ -92,6 +93,8 @@ async function serve(config: Config, announce: Announce, began: number): Promise
       sandboxes: await platform.runningCount(),
       ...(plain ? { plain } : {}),
     });
+    // Else only an orderly end writes down what was compiled, and the start after a kill is the one that is in a hurry.
+    flushCompileCache();
     await ended;
     announce.step('stopping; sandboxes stay');
   } finally {
