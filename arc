@@ -19,7 +19,7 @@ if ! cmp -s "$root/package-lock.json" "$stamp" 2>/dev/null; then
     exit 69
   fi
   say "installing packages (npm ci)"
-  (cd "$root" && npm ci --no-audit --no-fund --loglevel=error >&2) || {
+  (cd "$root" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2) || {
     say "npm ci failed; see its message above"
     exit 69
   }

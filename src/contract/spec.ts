@@ -53,6 +53,8 @@ export interface SecretUse {
   readonly secret: string;
   readonly env?: string;
   readonly file?: string;
+  /** Of the file, in octal digits; absent: what `domain/secret-mode.ts` says. */
+  readonly mode?: string;
 }
 
 /** What each owner is to find, made from a secret. */

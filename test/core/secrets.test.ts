@@ -9,6 +9,8 @@ const operator = { ...admin, owner: 'admin' };
 const VALUE = 'correct horse battery staple';
 const TEMPLATES = [
   builtin('keeps', { secrets: [{ secret: 'ctf', env: 'KEY', file: '/etc/key' }] }),
+  builtin('keeps-as-user', { user: 'www-data', secrets: [{ secret: 'ctf', file: '/etc/key' }] }),
+  builtin('keeps-open', { secrets: [{ secret: 'ctf', file: '/etc/key', mode: '0644' }] }),
   builtin('hunt', { ports: [80], flag: { secret: 'ctf', file: '/flag.txt' }, onePerOwner: true }),
   builtin('hunt-warm', { ports: [80], flag: { secret: 'ctf', file: '/flag.txt' }, pool: { min: 1 } }),
   builtin('hunt-env', { flag: { secret: 'ctf', env: 'FLAG', format: 'CTF-%s' } }),
@@ -18,9 +20,10 @@ const TEMPLATES = [
 class Watched extends Plane {
   readonly #orders = new Map<string, CreateOrder>();
   readonly #files = new Map<string, string>();
+  readonly modes = new Map<string, number>();
 
   override async start(): Promise<void> {
-    this.engine.files = memoryFiles(this.#files);
+    this.engine.files = memoryFiles(this.#files, this.modes);
     this.plan({
       create: (order) => {
         this.#orders.set(order.id, order);
@@ -61,6 +64,18 @@ describe('a secret', () => {
     const record = await plane.now.sandboxes.get(ada, id);
     assert.ok(!JSON.stringify(record).includes(VALUE));
     assert.ok(!JSON.stringify(await plane.now.secrets.list(operator)).includes(VALUE));
+  });
+
+  it('in a file is read by nobody else where the program is root inside, by all where it is not, and as asked', async () => {
+    const plane = await withSecret();
+    const modeOf = async (template: string) => {
+      const id = await plane.made(template);
+      return [...plane.modes].find(([path]) => path.startsWith(`${id}:`))?.[1]?.toString(8);
+    };
+    assert.equal(await modeOf('keeps'), '400');
+    assert.equal(await modeOf('keeps-as-user'), '444');
+    assert.equal(await modeOf('keeps-open'), '644');
+    assert.equal(await modeOf('hunt'), '444');
   });
 
   it('of one owner is not there for another', async () => {

@@ -150,9 +150,17 @@ export const Access = Type.Union([
 const SecretFile = Type.String({ pattern: '^/[^\\u0000]{1,1023}$' });
 const SecretEnv = Type.String({ pattern: ENV_KEY_PATTERN });
 
+const SecretFileMode = Type.Enum(['0400', '0440', '0444', '0600', '0640', '0644']);
+
 /** A secret that a sandbox gets: as a variable, as a file, or as both. */
 export const SecretUse = Type.Object(
-  { secret: SecretName, env: Type.Optional(SecretEnv), file: Type.Optional(SecretFile) },
+  {
+    secret: SecretName,
+    env: Type.Optional(SecretEnv),
+    file: Type.Optional(SecretFile),
+    /** Of the file. Default 0400 where the program is root inside, else 0444; of a flag 0444. */
+    mode: Type.Optional(SecretFileMode),
+  },
   closed,
 );
 export const SecretUses = Type.Array(SecretUse, { maxItems: 32 });

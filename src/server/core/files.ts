@@ -7,11 +7,16 @@ export const LATE_ENV_FILE = '/run/arc/env';
 const FILE_MODE = 0o644;
 const FOLDER_MODE = 0o755;
 
-/** Writes small texts by absolute path; the folders above them are made. Throws what the files API throws. */
+/**
+ * Writes small texts by absolute path; the folders above them are made. Throws what the files API throws.
+ *
+ * @param modes of those that not everybody inside may read
+ */
 export async function placeFiles(
   engine: Engine,
   target: Target,
   files: Readonly<Record<string, string>>,
+  modes: Readonly<Record<string, number>> = {},
 ): Promise<void> {
   const entries = Object.entries(files);
   if (entries.length === 0) return;
@@ -21,7 +26,7 @@ export async function placeFiles(
   for (const [path, text] of entries) {
     try {
       await makeFolder(session, posix.dirname(path), made);
-      await session.write(path, once(Buffer.from(text)), FILE_MODE);
+      await session.write(path, once(Buffer.from(text)), modes[path] ?? FILE_MODE);
     } catch (error) {
       const { code, message } = asArcError(error);
       throw new ArcError(code, `${path}: ${message}`, { cause: error });

@@ -2,6 +2,7 @@ import { ArcError } from '../../contract/errors.ts';
 import { SECRET_BYTES_MAX, SECRET_NAME_PATTERN } from '../../contract/schemas/secret.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
 import { flagFor } from '../../domain/flag.ts';
+import { flagMode, secretMode } from '../../domain/secret-mode.ts';
 import type { Clock, Rng } from '../../kit/clock.ts';
 import type { Store } from '../../store/store.ts';
 import type { Caller, SecretRecord, Secrets } from '../service.ts';
@@ -22,6 +23,8 @@ interface Sealed extends SecretRecord {
 export interface Placed {
   readonly env: Readonly<Record<string, string>>;
   readonly files: Readonly<Record<string, string>>;
+  /** Of these files. */
+  readonly modes: Readonly<Record<string, number>>;
 }
 
 /** Values that can be set and not read: sealed in the store, opened only where a sandbox gets them. */
@@ -87,18 +90,24 @@ export class SecretStore implements Secrets {
   async placed({ owner, spec }: { readonly owner: string; readonly spec: ResolvedSpec }): Promise<Placed> {
     const env: Record<string, string> = {};
     const files: Record<string, string> = {};
+    const modes: Record<string, number> = {};
     for (const use of spec.secrets ?? []) {
       const value = await this.#value(use.owner, use.secret);
       if (use.env !== undefined) env[use.env] = value;
-      if (use.file !== undefined) files[use.file] = value;
+      if (use.file === undefined) continue;
+      files[use.file] = value;
+      modes[use.file] = secretMode(use, spec.user);
     }
     if (spec.flag) {
       const { secret, owner: whose, format, file, env: variable } = spec.flag;
       const flag = flagFor(await this.#value(whose, secret), owner, spec.template, format);
       if (variable !== undefined) env[variable] = flag;
-      if (file !== undefined) files[file] = `${flag}\n`;
+      if (file !== undefined) {
+        files[file] = `${flag}\n`;
+        modes[file] = flagMode(spec.flag);
+      }
     }
-    return { env, files };
+    return { env, files, modes };
   }
 
   async #value(owner: string, name: string): Promise<string> {

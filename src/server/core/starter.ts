@@ -153,7 +153,7 @@ export class Starter {
     const placement = await vitals.phase(about, 'create', () => this.#created(order, job.cancel.signal));
     const all = { ...row.files, ...secret.files };
     if (row.fresh && Object.keys(all).length > 0) {
-      await vitals.phase(about, 'files', () => placeFiles(engine, row, all));
+      await vitals.phase(about, 'files', () => placeFiles(engine, row, all, secret.modes));
     }
     await vitals.phase(about, 'ready', () => untilReady(this.#core, row, job));
     await vitals.phase(about, 'commit', () => this.#running(found, placement, origin));

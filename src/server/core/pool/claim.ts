@@ -124,8 +124,8 @@ async function prepare(core: Core, pools: Pools, warm: Warm, wanted: Wanted, fit
   warm.doc = doc;
   const work = async () => {
     if (Object.keys(fit.limits).length > 0) await core.engine.limits?.set(doc, wanted.spec.limits);
-    const { files } = await core.secrets.placed(wanted);
-    await placeFiles(core.engine, doc, { ...wanted.files, ...files });
+    const { files, modes } = await core.secrets.placed(wanted);
+    await placeFiles(core.engine, doc, { ...wanted.files, ...files }, modes);
   };
   try {
     await pools.fitting.run(() => giveUp(core.clock, work(), { ms: FIT_MS }));
