@@ -15,6 +15,7 @@ import type { BenchFile } from './lib/result.ts';
  */
 const BENCHES: Readonly<Record<string, readonly string[]>> = {
   claim: [],
+  contest: [],
   create: ['--rounds', '30'],
   sustained: [],
   exec: [],
