@@ -123,12 +123,12 @@ function Entries(props: { readonly action: string; readonly owner: string; reado
           <tbody>
             {entries.map((entry) => (
               <tr key={entry.id}>
-                <td class="number">{entry.time.replace('T', ' ').slice(0, 19)}</td>
+                <td class="number nowrap">{entry.time.replace('T', ' ').slice(0, 19)}</td>
                 <td>{entry.owner}</td>
-                <td class="mono">{entry.key}</td>
-                <td class="mono">{entry.from}</td>
-                <td>{entry.action}</td>
-                <td class="mono">{entry.subject}</td>
+                <td class="mono nowrap">{entry.key}</td>
+                <td class="mono nowrap">{entry.from}</td>
+                <td class="nowrap">{entry.action}</td>
+                <td class="mono nowrap">{entry.subject}</td>
                 <td>{entry.outcome === 'done' ? 'done' : `refused: ${entry.outcome}`}</td>
                 <td>
                   {entry.detail} {entry.labels && <Labels labels={entry.labels} />}

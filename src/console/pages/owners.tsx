@@ -110,6 +110,7 @@ function Owner(props: {
     <tr>
       <td>
         <a href={`${BASE}/?owner=${encodeURIComponent(owner)}`}>{owner}</a>
+        {quota?.own && ' '}
         {quota?.own && <span class="chip">own quota</span>}
       </td>
       <Share used={quota?.used.running} most={quota?.limits.running} />

@@ -24,4 +24,9 @@ export async function writeGuide(folder: string): Promise<void> {
     await writeFile(file, html);
   }
   await copyFile(join(import.meta.dirname, CSS), join(folder, CSS));
+  for await (const path of glob('docs/images/*.png', { cwd: ROOT })) {
+    const file = join(folder, path.replace(/^docs\//, ''));
+    await mkdir(dirname(file), { recursive: true });
+    await copyFile(join(ROOT, path), file);
+  }
 }

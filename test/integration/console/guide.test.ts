@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { posix } from 'node:path';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, posix } from 'node:path';
 import { test } from 'node:test';
 import { site } from '../../../src/main/guide/site.ts';
-import { documents } from '../../../src/main/guide/write.ts';
+import { documents, writeGuide } from '../../../src/main/guide/write.ts';
 
 /** The guides as pages, made from the documents as they are. */
 
@@ -20,6 +22,22 @@ test('every link of the guides leads to a page that is there, and to a part that
     }
   }
   assert.deepEqual(lost, []);
+});
+
+test('every picture of the guides is written beside them, says what it shows, and is small', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'arc-guide-'));
+  t.after(() => rm(folder, { recursive: true }));
+  await writeGuide(folder);
+  let seen = 0;
+  for (const [path, html] of pages) {
+    for (const [, src = '', alt = ''] of html.matchAll(/<img src="([^"]+)" alt="([^"]*)"/g)) {
+      const { size } = await stat(join(folder, posix.dirname(path), src));
+      assert.ok(size < 80 * 1024, `${src} has ${size} bytes`);
+      assert.ok(alt.length > 10, `${src} says nothing to who can not see it`);
+      seen += 1;
+    }
+  }
+  assert.ok(seen > 50, `${seen} pictures`);
 });
 
 test('each page is in the navigation of all, and a page loads nothing from elsewhere', () => {
