@@ -9,7 +9,7 @@ import { until } from './lib/until.ts';
 
 /**
  * The server and the helper are killed at named steps and at random moments of create and remove, the server at those of
- * freezing and thawing too. After each, what the kernel holds is compared with what Arc says: nothing lost, nothing left.
+ * freezing and thawing, stopping and starting again, too. After each, what the kernel holds is compared with what Arc says: nothing lost, nothing left.
  */
 const RANDOM_KILLS = Number(process.env.ARC_TEST_KILLS ?? 40);
 const SEED = Number(process.env.ARC_TEST_SEED ?? 20_261_124);
@@ -112,6 +112,48 @@ for (const step of [...PARK_STEPS, ...WAKE_STEPS]) {
     assert.deepEqual([running.has(bystander), running.has(victim)], [true, true]);
     await removeAll(arc);
   });
+}
+
+const STOP_STEPS = [
+  'store.commit:before~"state":"stopped"',
+  'store.commit:after~"state":"stopped"',
+  'router.set:after~"state":"stopped"',
+  'engine.END:before',
+  'engine.END:after',
+];
+const START_AGAIN_STEPS = [
+  'store.commit:before~"state":"starting"',
+  'store.commit:after~"state":"starting"',
+  'engine.create:before',
+  'engine.create:after',
+  'store.commit:before~"state":"running"',
+  'store.commit:after~"state":"running"',
+];
+
+for (const keep of [true, false]) {
+  for (const step of [...STOP_STEPS, ...START_AGAIN_STEPS]) {
+    const wakes = START_AGAIN_STEPS.includes(step);
+    const kept = keep ? 'is kept' : 'goes';
+    test(`killed at ${step} of ${wakes ? 'waking from' : 'parking to'} stopped where its layer ${kept}, a request is answered`, async () => {
+      const bystander = await createOnDisk(arc);
+      const crash = { ARC_TEST_CRASH_AT: step.replace('END', keep ? 'stop' : 'destroy') };
+      if (!wakes) await restartWith(crash);
+      const victim = await createOnDisk(arc, { idle: { hard: '2s', then: 'stopped', keep } });
+      if (wakes) {
+        await until('it is stopped', async () => (await arc.client.sandboxes.get(victim)).info.state === 'stopped');
+        await restartWith(crash);
+        await viaEdge(arc.edge, new URL(arc.edge).host, `/_sb/${victim}/`).catch(() => {});
+      }
+      await recovered();
+      const answer = await viaEdge(arc.edge, new URL(arc.edge).host, `/_sb/${victim}/`);
+      assert.equal(answer.status, 200, answer.body);
+      // From here on it stays awake.
+      await arc.client.sandboxes.extend(victim, '1h');
+      const running = await settled(arc);
+      assert.deepEqual([running.has(bystander), running.has(victim)], [true, true]);
+      await removeAll(arc);
+    });
+  }
 }
 
 /** Moments in the helper's own work: its record, the namespaces, the mounts, the runtime; what ends, and in which order. */
