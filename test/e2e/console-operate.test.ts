@@ -42,7 +42,7 @@ test('a quota is set, seen beside what is used of it, changed, and taken back', 
   assert.equal(await page.inputValue('#quota-memory'), '4GiB');
   await page.fill('#quota-running', 'none');
   await page.getByRole('button', { name: 'Set', exact: true }).click();
-  await row.getByText('of no limit').first().waitFor();
+  await row.getByText('of 40').waitFor({ state: 'detached' });
   assert.deepEqual((await arc.client.quotas.get('class-7')).own, { running: 'none', memory: '4GiB' });
   await row.getByRole('button', { name: 'Remove the quota of class-7' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Remove' }).click();
