@@ -15,6 +15,7 @@ const LEASE_MS = 120_000;
 const RENEW_MS = 40_000;
 /** How long an interrupted create is waited for, so that what it made can be removed, ms. */
 const CREATE_PATIENCE_MS = 10_000;
+const START_POLL_MS = 200;
 const REMOVE_TRIES = 5;
 const REMOVE_RETRY_MS = 500;
 
@@ -40,13 +41,34 @@ export async function makeThrowaway(client: Client, request: CreateRequest, arou
   );
   const over = new AbortController();
   if (leased) renew(handle, around.env, over.signal).catch(() => {});
-  return {
+  const throwaway = {
     handle,
     async [Symbol.asyncDispose]() {
       over.abort();
       await removeSurely(handle, around);
     },
   };
+  try {
+    await untilStarted(handle, around);
+    return throwaway;
+  } catch (error) {
+    await throwaway[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** The server answers a create that takes long before it is over; how long a start may take is the server's to say. */
+async function untilStarted(handle: Sandbox, { env, interruption }: Surroundings): Promise<void> {
+  const over = new AbortController();
+  const stop = interruption.listen(() => over.abort());
+  try {
+    while (!over.signal.aborted && ['queued', 'starting'].includes(handle.info.state)) {
+      await env.clock.sleep(START_POLL_MS, over.signal).catch(() => {});
+      await handle.refresh();
+    }
+  } finally {
+    stop();
+  }
 }
 
 /** Giving a create up in the middle could leave a sandbox that nobody knows; so it is given up only when it takes long. */

@@ -48,13 +48,13 @@ test('a program that takes too much memory or too long is ended, and it is said 
 test('a sandbox has logs and files, and outlives a restart of the server', async () => {
   const { client } = arc;
   const printing = ['python3', '-c', 'print("to the log")'];
-  await using program = await client.sandboxes.create({ template: 'python', command: printing });
+  await using program = await client.sandboxes.create({ template: 'python', command: printing }, { wait: '5m' });
   assert.equal(program.info.isolation, 'wasm');
   await until('it has ended', async () => (await program.refresh()).exit?.code === 0, WAIT_MS);
   const logs = await arc.cli('logs', program.id);
   assert.match(logs.stdout, /to the log/);
 
-  const made = await client.sandboxes.create({ template: 'python' });
+  const made = await client.sandboxes.create({ template: 'python' }, { wait: '5m' });
   await made.exec(['python3', '-c', 'open("kept.txt", "w").write("kept")']);
   await arc.kill();
   arc = await arc.again();

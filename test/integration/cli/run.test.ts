@@ -120,6 +120,33 @@ test('a signal while the sandbox is being made gives it up, and nothing is left'
   assert.deepEqual(left(api), []);
 });
 
+test('a start that takes longer than the server holds a create is waited for, and a signal ends the waiting', async () => {
+  await using api = await startApi();
+  const { sandboxes } = api;
+  const [create, get] = [sandboxes.create.bind(sandboxes), sandboxes.get.bind(sandboxes)];
+  sandboxes.create = async (caller, request, options) => await create(caller, request, { ...options, waitMs: 0 });
+  let looks = 0;
+  sandboxes.get = async (caller, id) => {
+    looks += 1;
+    return await get(caller, id);
+  };
+  const run = startCli(api, ['run', 'whoami', '--', 'echo', 'late']);
+  await until(() => looks > 0, 'the first look at it');
+  assert.equal(sandboxes.parts.execs.length, 0);
+  const [queued] = left(api);
+  assert.ok(queued);
+  sandboxes.records.set(queued.id, { ...queued, state: 'running', placement: { node: 'a', address: '', runtime: '' } });
+  assert.equal(await run.code, 0, run.stderr.text);
+  assert.equal(run.stdout.text, 'late\n');
+
+  looks = 0;
+  const given = startCli(api, ['run', 'whoami', '--', 'echo', 'never']);
+  await until(() => looks > 0, 'the first look at it');
+  given.signal('SIGINT');
+  assert.equal(await given.code, 130);
+  assert.deepEqual(left(api), []);
+});
+
 test('when nobody reads the output any more, the run ends and the sandbox is gone', async () => {
   await using api = await startApi();
   const stdout = new Sink();
