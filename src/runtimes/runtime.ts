@@ -55,13 +55,26 @@ export interface RuntimeCapabilities {
   readonly checkpoint: boolean;
 }
 
+/** What people expect of a sandbox, and a runtime may not have: its capabilities, and what no call of the port stands for. */
+export type Ability =
+  | keyof RuntimeCapabilities
+  | 'machine programs'
+  | 'processes'
+  | 'signals'
+  | 'links'
+  | 'ports'
+  | 'processor shares';
+
+/** What a runtime has not, each with the reason. `arc levels` shows it, and the suite of conformance leaves out just that. */
+export type Lacks = Readonly<Partial<Record<Ability, string>>>;
+
 export interface Runtime {
   readonly name: string;
   /** Levels that it can give where it works. */
   readonly levels: readonly Level[];
   readonly capabilities: RuntimeCapabilities;
-  /** For each capability that it has not: why, said to people. */
-  readonly lacks?: Readonly<Partial<Record<keyof RuntimeCapabilities, string>>>;
+  /** What it has not, each with the reason: told to people, and left out by the suite. */
+  readonly lacks: Lacks;
   /** Why no adversary can be run in it: it runs no programs that are made for the processor. */
   readonly unverifiable?: string;
   /** Is that root in the runtime itself, so that nothing need be made of it on this machine? */

@@ -1,5 +1,6 @@
 import { asArcError } from '../../contract/errors.ts';
 import type { LevelReport } from '../../engines/engine.ts';
+import { lacksInWords } from '../lacks.ts';
 import type { ProbeParts } from '../oci/index.ts';
 import { endedOrIdle, IDLE, trialOrder } from '../trial.ts';
 import type { Monitor } from './monitor.ts';
@@ -45,7 +46,7 @@ export async function probeMachines(
     if (exit !== undefined) return absent(WRONG[exit.code ?? 0] ?? `it ended with ${exit.code ?? exit.note}`);
     const cost = { memoryBytes: await runtime.heldBytes(handle), startMs };
     const how = { ...(monitor.emulated && { emulated: true }), note: `${PROTECTS}; ${note}` };
-    return [{ level, available: true, runtime: runtime.name, ...how, cost }];
+    return [{ level, available: true, runtime: runtime.name, ...how, cost, lacks: lacksInWords(runtime.lacks) }];
   } catch (error) {
     return absent(asArcError(error).message);
   } finally {

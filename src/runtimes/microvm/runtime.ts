@@ -16,6 +16,7 @@ import { type HelperEntry, RuntimeFailed } from '../../host/helper/port.ts';
 import { nameServersOf } from '../../host/network/resolvers.ts';
 import { readTraffic } from '../../host/network/traffic.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
+import { NO_CHECKPOINT } from '../lacks.ts';
 import { execFailure, startFailure } from '../oci/failures.ts';
 import { execProcess, startProcess } from '../oci/process.ts';
 import { recordOf, type SandboxRecord } from '../oci/record.ts';
@@ -44,6 +45,7 @@ export class MicrovmRuntime implements Runtime {
     ...{ exec: true, terminal: true, files: true, stats: true },
     ...{ freeze: true, checkpoint: false },
   };
+  readonly lacks = NO_CHECKPOINT;
   readonly #deps: MicrovmDeps;
   readonly #guests: Guests;
   readonly #snapshots: Snapshots;

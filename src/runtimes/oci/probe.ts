@@ -1,6 +1,7 @@
 import { asArcError } from '../../contract/errors.ts';
 import type { LevelReport } from '../../engines/engine.ts';
 import type { Clock } from '../../kit/clock.ts';
+import { lacksInWords } from '../lacks.ts';
 import type { StartOrder } from '../runtime.ts';
 import { type Borrowed, endedOrIdle, IDLE, trialOrder } from '../trial.ts';
 import type { Flavour } from './flavour.ts';
@@ -71,7 +72,7 @@ export async function probeLevel(
     if (exit !== undefined) return absent(WRONG[exit.code ?? 0] ?? `it ended with ${exit.code ?? exit.signal}`);
     const { memoryBytes } = await runtime.stats(handle);
     const note = handle.note === undefined ? flavour.protects : `${flavour.protects}; ${handle.note}`;
-    const lacks = Object.entries(runtime.lacks).map(([what, why]) => `${what}: ${why}`);
+    const lacks = lacksInWords(runtime.lacks);
     return [{ level, available: true, runtime: name, note, cost: { memoryBytes, startMs }, lacks }];
   } catch (error) {
     return absent(asArcError(error).message);

@@ -24,6 +24,7 @@ import { readTraffic } from '../../host/network/traffic.ts';
 import { eachLimited } from '../../kit/limit.ts';
 import { KeyedMutex } from '../../kit/mutex.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
+import { NO_CHECKPOINT } from '../lacks.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import { CompiledFilters } from './compiled-filters.ts';
 import type { OciDeps } from './deps.ts';
@@ -59,7 +60,7 @@ export class OciRuntime implements Runtime {
     freeze: true,
     checkpoint: false,
   };
-  readonly lacks = { checkpoint: 'a process can not be written to a file and started again from it' };
+  readonly lacks = NO_CHECKPOINT;
   readonly #deps: OciDeps;
   /** Each holds one of few threads while the kernel looks for memory. */
   readonly #pushing = new KeyedMutex();

@@ -1,4 +1,6 @@
 import type { LevelReport } from '../../engines/engine.ts';
+import { lacksInWords } from '../lacks.ts';
+import type { Lacks } from '../runtime.ts';
 import type { WasmDeps } from './runtime.ts';
 
 const MIB = 1024 * 1024;
@@ -6,10 +8,7 @@ const MEMORY_BYTES = 64 * MIB;
 const PROBE_MS = 60_000;
 
 /** Runs a trivial program for real, in the smallest engine. */
-export async function probeWasm(
-  deps: WasmDeps,
-  lacks: Readonly<Record<string, string>>,
-): Promise<readonly LevelReport[]> {
+export async function probeWasm(deps: WasmDeps, lacks: Lacks): Promise<readonly LevelReport[]> {
   const { workers, clock, note } = deps;
   const began = clock.monotonic();
   try {
@@ -26,8 +25,6 @@ export async function probeWasm(
     const exit = await worker.ended;
     cancel();
     if (exit.code !== 0 || said !== '42 undefined undefined\n') throw new Error(`it printed ${JSON.stringify(said)}`);
-    const reasons = Object.entries(lacks).map(([what, why]) => `${what}: ${why}`);
-    const more = ['no ports: an engine has no network', 'no share of processors: a program takes what is free'];
     return [
       {
         level: 'wasm',
@@ -35,7 +32,7 @@ export async function probeWasm(
         runtime: 'wasm',
         note: await note(),
         cost: { memoryBytes, startMs },
-        lacks: [...reasons, ...more],
+        lacks: lacksInWords(lacks),
       },
     ];
   } catch (error) {

@@ -20,6 +20,7 @@ import type { Logger } from '../../kit/logger.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import type { Found, Handle, Runtime, RuntimeCapabilities, StartOrder } from '../runtime.ts';
 import { chooseEngine, WHAT_RUNS } from './choose-engine.ts';
+import { WASM_LACKS } from './lacks.ts';
 import type { EngineName } from './order.ts';
 import { probeWasm } from './probe.ts';
 import { readRecord, type WasmRecord, writeRecord } from './record.ts';
@@ -61,11 +62,7 @@ export class WasmRuntime implements Runtime {
     freeze: false,
     checkpoint: false,
   };
-  readonly lacks = {
-    terminal: 'an engine has no terminal; commands have streams',
-    freeze: 'nothing runs between two commands, so there is nothing to freeze',
-    checkpoint: 'a program can not be written to a file and started again from it',
-  };
+  readonly lacks = WASM_LACKS;
   readonly unverifiable = 'its engines run no program of the machine, so no adversary of that kind can be tried in it';
   readonly #deps: WasmDeps;
   readonly #sandboxes = new Map<string, WasmSandbox>();

@@ -25,10 +25,9 @@ interface Subject {
 
 type Check = (title: string, body: (subject: Subject) => Promise<void>) => void;
 
-/** Part of what every Runtime does that says it can freeze. */
+/** Part of what every Runtime does, unless it states that it can't freeze. */
 export function runtimeFreezing(check: Check, { go, run, script, sh, until }: Tools): void {
   check('what is frozen stands still, holds no processor, and goes on when thawed', async ({ runtime, order }) => {
-    if (!runtime.capabilities.freeze) return;
     const handle = await runtime.start(order(sh('i=0; while :; do i=$((i+1)); done')), go());
     await run(runtime, handle, { command: ['true'] });
     await runtime.freeze?.(handle);
@@ -47,7 +46,6 @@ export function runtimeFreezing(check: Check, { go, run, script, sh, until }: To
   });
 
   check('freezing in the middle of writing loses nothing and writes nothing twice', async ({ runtime, order }) => {
-    if (!runtime.capabilities.freeze) return;
     const handle = await runtime.start(order(sh(COUNTING)), go());
     for (let round = 0; round < 5; round += 1) {
       await script(runtime, handle, 'until [ -s /srv/count ]; do :; done');
@@ -65,7 +63,6 @@ export function runtimeFreezing(check: Check, { go, run, script, sh, until }: To
 
   check('what is frozen is found frozen by a restarted agent, and thawed by it', async (subject) => {
     const { runtime, order } = subject;
-    if (!runtime.capabilities.freeze) return;
     const handle = await runtime.start(order(), go());
     await runtime.freeze?.(handle);
     const again = subject.restarted();
@@ -76,7 +73,6 @@ export function runtimeFreezing(check: Check, { go, run, script, sh, until }: To
   });
 
   check('what is frozen is stopped and removed like everything else', async ({ runtime, order, residue }) => {
-    if (!runtime.capabilities.freeze) return;
     const wanted = order(sh('sleep 3600 & sleep 3600'));
     await runtime.freeze?.(await runtime.start(wanted, go()));
     await runtime.stop(wanted);

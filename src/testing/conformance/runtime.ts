@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { ArcError } from '../../contract/errors.ts';
 import type { ResolvedSpec } from '../../contract/spec.ts';
 import type { ExecOrder } from '../../engines/engine.ts';
-import type { Handle, Runtime, StartOrder } from '../../runtimes/runtime.ts';
+import type { Handle, Lacks, Runtime, StartOrder } from '../../runtimes/runtime.ts';
+import { NEEDS } from './needs.ts';
 import { runtimeFreezing } from './runtime-freezing.ts';
 
 export interface OrderChanges {
@@ -30,17 +31,14 @@ const MIB = 1024 * 1024;
 
 /**
  * What every Runtime does.
- * @param skips by title, why this one can not be shown with this suite: its level lacks what the check is made of
+ * @param lacks what this runtime states that it has not: checks that are made of it are left out, with its reason
  */
-export function runtimeConformance(
-  name: string,
-  make: () => Promise<RuntimeSubject>,
-  skips: Readonly<Record<string, string>> = {},
-): void {
+export function runtimeConformance(name: string, make: () => Promise<RuntimeSubject>, lacks: Lacks): void {
   const titles = new Set<string>();
   const check: Check = (title, body) => {
     titles.add(title);
-    const reason = skips[title];
+    const needed = NEEDS[title];
+    const reason = needed && lacks[needed];
     if (reason !== undefined) {
       it(title, { skip: reason }, () => {});
       return;
@@ -55,6 +53,7 @@ export function runtimeConformance(
     });
   };
   describe(`${name} as a Runtime`, () => {
+    statements(check, lacks);
     starts(check);
     ends(check);
     layers(check);
@@ -66,9 +65,9 @@ export function runtimeConformance(
     limits(check);
     runtimeFreezing(check, { go, run, script, sh, until });
     assert.deepEqual(
-      Object.keys(skips).filter((title) => !titles.has(title)),
+      Object.keys(NEEDS).filter((title) => !titles.has(title)),
       [],
-      'what is skipped is in the suite',
+      'what needs something is in the suite',
     );
   });
 }
@@ -114,6 +113,13 @@ async function script(runtime: Runtime, handle: Handle, text: string): Promise<s
   const result = await run(runtime, handle, { command: shell(text) });
   assert.equal(result.exit.code, 0, `${text}: ${result.stderr}`);
   return result.stdout.trim();
+}
+
+function statements(check: Check, lacks: Lacks): void {
+  check('states what it lacks, and of its capabilities exactly those that it has not', async ({ runtime }) => {
+    assert.deepEqual(runtime.lacks, lacks);
+    for (const [name, has] of Object.entries(runtime.capabilities)) assert.equal(name in lacks, !has, name);
+  });
 }
 
 function starts(check: Check): void {

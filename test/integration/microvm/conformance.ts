@@ -1,4 +1,5 @@
 import { after, before, describe } from 'node:test';
+import { NO_CHECKPOINT } from '../../../src/runtimes/lacks.ts';
 import type { Monitor } from '../../../src/runtimes/microvm/monitor.ts';
 import type { MicrovmRuntime } from '../../../src/runtimes/microvm/runtime.ts';
 import type { StartOrder } from '../../../src/runtimes/runtime.ts';
@@ -27,28 +28,32 @@ export function machineConformance(name: Monitor['name'], monitorIn: (at: World)
     };
     after(() => shared[Symbol.asyncDispose]());
 
-    runtimeConformance(name, async () => {
-      const started: StartOrder[] = [];
-      const runtime = make();
-      return {
-        runtime,
-        order: (changes: OrderChanges = {}) => {
-          const order = orderOf(changes);
-          started.push(order);
-          return order;
-        },
-        restarted: () => {
-          runtime.release();
-          return make();
-        },
-        residue: async (id) => {
-          const order = started.find((one) => one.id === id);
-          return order === undefined ? [] : residueOf(shared, id, order.slot);
-        },
-        dispose: async () => {
-          for (const order of started) await runtime.destroy({ id: order.id, incarnation: 99 });
-        },
-      };
-    });
+    runtimeConformance(
+      name,
+      async () => {
+        const started: StartOrder[] = [];
+        const runtime = make();
+        return {
+          runtime,
+          order: (changes: OrderChanges = {}) => {
+            const order = orderOf(changes);
+            started.push(order);
+            return order;
+          },
+          restarted: () => {
+            runtime.release();
+            return make();
+          },
+          residue: async (id) => {
+            const order = started.find((one) => one.id === id);
+            return order === undefined ? [] : residueOf(shared, id, order.slot);
+          },
+          dispose: async () => {
+            for (const order of started) await runtime.destroy({ id: order.id, incarnation: 99 });
+          },
+        };
+      },
+      NO_CHECKPOINT,
+    );
   });
 }
