@@ -86,7 +86,22 @@ export interface PoolSpec {
   readonly max: number;
   /** `late`: the env of a create is for commands, terminals and a file, not for the program. */
   readonly env: 'command' | 'late';
+  readonly schedule?: readonly PoolWindow[];
 }
+
+export const DAYS = ['sun', 'mon', 'tue', 'wed', 'thu', 'fri', 'sat'] as const;
+
+/** While it is open the pool holds `min` at least. Once, in ms since the epoch, or every week, in UTC. */
+export type PoolWindow =
+  | { readonly min: number; readonly fromMs: number; readonly untilMs: number }
+  | {
+      readonly min: number;
+      /** As `Date` numbers them: Sunday is 0. */
+      readonly days: readonly number[];
+      /** Minutes of the day. */
+      readonly fromMinute: number;
+      readonly untilMinute: number;
+    };
 
 /** `token`: who has a token or link for it. By port, ports that are not named need one. */
 export type AccessRule = 'open' | 'token' | Readonly<Record<string, 'open' | 'token'>>;

@@ -1,7 +1,16 @@
 import { ArcError } from '../contract/errors.ts';
 import type { CreateRequest } from '../contract/schemas/sandbox.ts';
 import type { Idle, ImageDefaults, Pool, Template } from '../contract/schemas/template.ts';
-import type { IdleSpec, Limits, PoolSpec, ReadySpec, ResolvedSpec, RootRef, TtlPolicy } from '../contract/spec.ts';
+import type {
+  IdleSpec,
+  Limits,
+  PoolSpec,
+  PoolWindow,
+  ReadySpec,
+  ResolvedSpec,
+  RootRef,
+  TtlPolicy,
+} from '../contract/spec.ts';
 import { parseDuration, parseSize } from '../contract/units.ts';
 import { chooseLevel, type LevelSeen, levelRank, levelsOfRoot } from './choose-level.ts';
 import { LOG_RATE_BOUNDS } from './log-rate.ts';
@@ -9,6 +18,7 @@ import { describePolicy, isList, within } from './network/allow-list.ts';
 import { type Cidr, parseCidr } from './network/cidr.ts';
 import { FLOW_BOUNDS } from './network/flow.ts';
 import { resolveNetwork } from './network/resolve-network.ts';
+import { readWindow } from './pool/schedule.ts';
 import { OPERATOR } from './quota.ts';
 
 const MIB = 1024 ** 2;
@@ -172,9 +182,17 @@ function resolveFlow(template: Template, faults: Faults): Pick<ResolvedSpec, 'fl
 }
 
 function resolvePool(pool: Pool, faults: Faults): PoolSpec {
-  const { min, max = min, env = 'command' } = pool;
+  const schedule: PoolWindow[] = [];
+  for (const [index, one] of (pool.schedule ?? []).entries()) {
+    const window = readWindow(one);
+    if (typeof window === 'string') faults.add(`pool.schedule[${index}]: ${window}`);
+    else schedule.push(window);
+  }
+  const most = Math.max(pool.min, ...schedule.map(({ min }) => min));
+  const { min, max = most, env = 'command' } = pool;
   if (max < min) faults.add(`pool.max: ${max} is less than pool.min, ${min}`);
-  return { min, max, env };
+  else if (max < most) faults.add(`pool.schedule: ${most} is more than pool.max, ${max}`);
+  return { min, max, env, ...(schedule.length === 0 ? {} : { schedule }) };
 }
 
 function resolveLife(template: Template, faults: Faults): Pick<ResolvedSpec, 'idle' | 'ttlPolicy'> {

@@ -69,6 +69,23 @@ describe('a pool', () => {
   });
 });
 
+describe('a pool with a schedule', () => {
+  it('is full in its time and lets go after it', async () => {
+    const probe = await Plane.started({}, []);
+    const iso = (ms: number) => new Date(probe.clock.now() + ms).toISOString();
+    const schedule = [{ min: 3, from: iso(3_600_000), until: iso(7_200_000) }];
+    const plane = await Plane.started({}, [pooled({ pool: { min: 0, schedule } })]);
+    plane.plan(quick);
+    assert.deepEqual((await status(plane))?.ready, 0);
+    await plane.clock.advance(3_610_000);
+    const inTime = await status(plane);
+    assert.deepEqual([inTime?.min, inTime?.max, inTime?.target, inTime?.ready], [3, 3, 3, 3]);
+    await plane.clock.advance(3_600_000);
+    const over = await status(plane);
+    assert.deepEqual([over?.min, over?.target, over?.ready], [0, 0, 0]);
+  });
+});
+
 describe('a claim', () => {
   it('gives every one of a crowd another sandbox, the rest of them started as usual', async () => {
     const plane = await filled(pooled({ pool: { min: 30 } }), { startsMax: 8 });

@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox';
+import { DAYS } from '../spec.ts';
 import { LEVELS } from '../states.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from '../units.ts';
 import { SecretName } from './secret.ts';
@@ -120,17 +121,31 @@ export const Network = Type.Union([Type.Literal('none'), Type.Literal('public'),
 export type Network = Static<typeof Network>;
 
 /** Sandboxes of this template that are started ahead and wait to be claimed. */
+/** While it is open a pool holds `min` at least. Without `days` once, between two dates; else every week, between two times in UTC. */
+export const PoolWindow = Type.Object(
+  {
+    min: Type.Integer({ minimum: 1, maximum: 10_000 }),
+    /** Such as `2026-12-01T08:50:00Z`; with `days` such as `08:50`. */
+    from: Type.String({ maxLength: 32 }),
+    until: Type.String({ maxLength: 32 }),
+    days: Type.Optional(Type.Array(Type.Enum(DAYS), { minItems: 1, maxItems: 7, uniqueItems: true })),
+  },
+  closed,
+);
+
 export const Pool = Type.Object(
   {
     /** Kept ready at least, as far as the node's memory for warm sandboxes allows. */
     min: Type.Integer({ minimum: 0, maximum: 10_000 }),
-    /** Kept ready at most; between the two it follows recent demand. Default: `min`. */
+    /** Kept ready at most; between the two it follows recent demand. Default: `min`, or the most of the schedule. */
     max: Type.Optional(Type.Integer({ minimum: 0, maximum: 10_000 })),
     /**
      * Who needs the `env` of a create. `command` (the default): the program itself, so such a create is started cold.
      * `late`: commands, terminals and the file /run/arc/env, so a warm one will do.
      */
     env: Type.Optional(Type.Union([Type.Literal('command'), Type.Literal('late')])),
+    /** When more than `min` are to be ready, such as for a course or a contest. */
+    schedule: Type.Optional(Type.Array(PoolWindow, { maxItems: 64 })),
   },
   closed,
 );

@@ -1,6 +1,7 @@
 import type { PoolSpec, ResolvedSpec } from '../../../contract/spec.ts';
 import { asked, type Demand, noDemand, wanted } from '../../../domain/pool/demand.ts';
 import type { PoolFacts } from '../../../domain/pool/plan.ts';
+import { floorAt } from '../../../domain/pool/schedule.ts';
 import type { PoolWish } from '../../../domain/pool/share.ts';
 import type { PoolStatus } from '../../service.ts';
 import { RETRY_FACTOR, RETRY_FIRST_MS, RETRY_MAX_MS } from './options.ts';
@@ -53,12 +54,19 @@ export class Pool {
     this.#demand = asked(this.#demand, at);
   }
 
-  wish(at: number): PoolWish {
-    const { min } = this.bounds;
+  /** How many are to be ready at least. @param now of the wall clock, which schedules go by */
+  floor(now: number): number {
+    const { min, schedule = [] } = this.bounds;
+    return floorAt(min, schedule, now);
+  }
+
+  /** @param now of the wall clock, and `at` of the monotonic one at the same moment */
+  wish(now: number, at: number): PoolWish {
+    const min = this.floor(now);
     return {
       template: this.template,
       min,
-      wanted: wanted(this.#demand, this.bounds, at),
+      wanted: wanted(this.#demand, { min, max: this.bounds.max }, at),
       bytesEach: this.#bytesEach,
     };
   }
@@ -100,7 +108,8 @@ export class Pool {
 
   /** @param now of the wall clock, and `at` of the monotonic one at the same moment */
   status(now: number, at: number): PoolStatus {
-    const { min, max } = this.bounds;
+    const { max } = this.bounds;
+    const min = this.floor(now);
     const { template, target, short, hits, misses, unfit } = this;
     const tight = short > 0 ? `only ${min - short} of at least ${min} fit in the node's memory for pools` : undefined;
     const problem = this.#problem ?? tight;

@@ -251,13 +251,14 @@ export class Pools {
     const { closing, options } = this.#core;
     if (!this.#open || closing.aborted) return;
     const at = this.#now();
+    const now = this.#core.clock.now();
     const pools = [...this.#pools.values()];
-    const wishes = pools.map((pool) => pool.wish(at));
+    const wishes = pools.map((pool) => pool.wish(now, at));
     for (const { template, target, short } of share(wishes, options.warmBytes, this.#squeeze)) {
       const pool = this.#pools.get(template);
       if (!pool) continue;
       pool.target = target;
-      if (short > 0 && pool.short === 0) this.#tell(pool, tooSmall(pool, short));
+      if (short > 0 && pool.short === 0) this.#tell(pool, tooSmall(pool.floor(now), short));
       pool.short = short;
     }
     const starting = pools.reduce((sum, pool) => sum + pool.starting.size, 0);
@@ -391,8 +392,8 @@ export class Pools {
   }
 }
 
-function tooSmall({ bounds }: Pool, short: number): string {
-  return `its pool should hold at least ${bounds.min}, and ${bounds.min - short} fit in the node's memory for pools`;
+function tooSmall(floor: number, short: number): string {
+  return `its pool should hold at least ${floor}, and ${floor - short} fit in the node's memory for pools`;
 }
 
 /** Warm ones are for those who ask for no level. */
