@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ArcError } from '../../contract/errors.ts';
 import { type Cidr, formatCidr, overlap, parseCidr } from '../../domain/network/cidr.ts';
@@ -53,6 +53,11 @@ export function claimedRanges(registry: string): readonly Claim[] {
 
 /** The range that the Arc of this data folder gives addresses from, or did last. */
 export function claimedRange(dataDir: string): Cidr | undefined {
-  const path = join(dataDir, RECORD);
-  return existsSync(path) ? parseCidr(readFileSync(path, 'utf8')) : undefined;
+  try {
+    return parseCidr(readFileSync(join(dataDir, RECORD), 'utf8'));
+  } catch (error) {
+    // It never had one, or another Arc is being taken away just now.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
