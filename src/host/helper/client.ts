@@ -4,6 +4,7 @@ import type { ExecInfo, ExecStream, FileSession, Target } from '../../engines/en
 import { breathing } from '../../kit/breathe.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
+import { Places } from '../../kit/places.ts';
 import { entryOf, execOf, exitOf, targetOf } from './answers.ts';
 import { joinExec } from './exec-stream.ts';
 import { openFiles } from './file-session.ts';
@@ -12,7 +13,6 @@ import { PipeKeeper } from './pipe-keeper.ts';
 import type { HelperEntry, HelperExec, HelperStart, NodeHelper } from './port.ts';
 import { signalNumber } from './signals.ts';
 import { startFields } from './start-fields.ts';
-import { Turns } from './turns.ts';
 import { type Field, Fields, FRAME_BYTES_MAX, type Frame, MESSAGE } from './wire.ts';
 
 /** How long a call waits for the helper to be there again before it gives up. */
@@ -51,8 +51,8 @@ export class HelperClient implements NodeHelper {
   readonly #exits = new Set<(target: Target, exit: Exit) => void>();
   readonly #connections = new Set<(up: boolean) => void>();
   readonly #stop = new AbortController();
-  readonly #starts = new Turns(STARTS_AT_ONCE_MAX);
-  readonly #ends = new Turns(STARTS_AT_ONCE_MAX);
+  readonly #starts = new Places(STARTS_AT_ONCE_MAX);
+  readonly #ends = new Places(STARTS_AT_ONCE_MAX);
   readonly #pipes = new PipeKeeper();
   #link: HelperLink | undefined;
   #listing: Promise<readonly HelperEntry[]> | undefined;

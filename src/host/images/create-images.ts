@@ -5,13 +5,13 @@ import type { ImageDefaults } from '../../contract/schemas/template.ts';
 import type { RootRef } from '../../contract/spec.ts';
 import type { Clock } from '../../kit/clock.ts';
 import type { Logger } from '../../kit/logger.ts';
+import { Places } from '../../kit/places.ts';
 import type { NodeHelper } from '../helper/port.ts';
 import type { AddedRoot, Images, PullProgress, PullRequest } from '../images.ts';
 import { sha256 } from './digest.ts';
 import { downloadBlob } from './download.ts';
 import { markLayer } from './layer-marks.ts';
 import { LayerStore } from './layer-store.ts';
-import { Limiter } from './limiter.ts';
 import {
   type Descriptor,
   type ImageConfig,
@@ -69,8 +69,8 @@ class LocalImages implements Images {
   readonly #limits: UnpackLimits;
   readonly #layers: LayerStore;
   readonly #flights = new SharedFlights<void>();
-  readonly #downloads = new Limiter(DOWNLOADS_MAX);
-  readonly #unpacks = new Limiter(UNPACKS_MAX);
+  readonly #downloads = new Places(DOWNLOADS_MAX);
+  readonly #unpacks = new Places(UNPACKS_MAX);
 
   constructor(options: ImagesOptions) {
     this.#options = options;

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { lstat, mkdir, mkdtemp, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../kit/clock.ts';
+import { Places } from '../../kit/places.ts';
 import { removeTree } from '../../kit/remove-tree.ts';
 import { fileError } from './file-error.ts';
-import { Limiter } from './limiter.ts';
 
 /** How long after a pull its layers are safe from `prune`, though no template may name them yet. */
 const FRESH_MS = 60_000;
@@ -21,7 +21,7 @@ export class LayerStore {
   /** By digest: how many pulls need it right now. */
   readonly #held = new Map<string, number>();
   readonly #fresh = new Map<string, number>();
-  readonly #prunes = new Limiter(1);
+  readonly #prunes = new Places(1);
   readonly #removing = new Map<string, Promise<void>>();
 
   constructor(dataDir: string, clock: Clock) {
