@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { FileEntry, Sandbox } from '../../sdk/index.ts';
 import { bytes, dateTime, modeText, plural } from '../lib/format.ts';
-import { Confirm, Dialog } from '../parts/dialog.tsx';
+import { Confirm, Dialog, DialogEnd } from '../parts/dialog.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { attempt, errorText, say } from '../parts/toast.tsx';
 
@@ -145,14 +145,7 @@ function NewFolder(props: { readonly onName: (name: string) => void; readonly on
           <label for="folder-name">Name</label>
           <input id="folder-name" value={name} onInput={(event) => setName(event.currentTarget.value)} />
         </div>
-        <footer>
-          <button type="button" onClick={props.onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Make it
-          </button>
-        </footer>
+        <DialogEnd action="Make it" onClose={props.onClose} />
       </form>
     </Dialog>
   );

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { QuotaRequest } from '../../sdk/index.ts';
 import { arc } from '../lib/session.ts';
-import { Dialog } from '../parts/dialog.tsx';
+import { Dialog, DialogEnd } from '../parts/dialog.tsx';
 import { errorText, say } from '../parts/toast.tsx';
 
 const FIELDS = [
@@ -82,19 +82,7 @@ export function QuotaDialog(props: {
             </select>
           </div>
         </div>
-        {problem && (
-          <p class="note bad" role="alert">
-            {problem}
-          </p>
-        )}
-        <footer>
-          <button type="button" onClick={props.onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary">
-            Set
-          </button>
-        </footer>
+        <DialogEnd action="Set" problem={problem} onClose={props.onClose} />
       </form>
     </Dialog>
   );

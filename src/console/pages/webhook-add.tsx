@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { HookRequest } from '../../sdk/index.ts';
 import { arc } from '../lib/session.ts';
-import { Dialog } from '../parts/dialog.tsx';
+import { Dialog, DialogEnd } from '../parts/dialog.tsx';
 import { errorText } from '../parts/toast.tsx';
 
 const EVENTS = ['sandbox', 'sandbox.warned', 'sandbox.failed', 'sandbox.removed', 'alert', 'template', 'key', 'hook'];
@@ -79,19 +79,7 @@ export function AddWebhook(props: { readonly onClose: () => void; readonly onAdd
             </select>
           </div>
         </div>
-        {problem && (
-          <p class="note bad" role="alert">
-            {problem}
-          </p>
-        )}
-        <footer>
-          <button type="button" onClick={props.onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="primary" disabled={events.length === 0}>
-            Add
-          </button>
-        </footer>
+        <DialogEnd action="Add" problem={problem} disabled={events.length === 0} onClose={props.onClose} />
       </form>
     </Dialog>
   );

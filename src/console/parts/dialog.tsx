@@ -20,6 +20,33 @@ export function Dialog(props: {
   );
 }
 
+/** The end of a form in a dialog: what is wrong with it, a way back, and what it does. */
+export function DialogEnd(props: {
+  readonly action: string;
+  readonly onClose: () => void;
+  readonly look?: 'primary' | 'danger';
+  readonly problem?: string;
+  readonly disabled?: boolean;
+}): JSX.Element {
+  return (
+    <>
+      {props.problem && (
+        <p class="note bad" role="alert">
+          {props.problem}
+        </p>
+      )}
+      <footer>
+        <button type="button" onClick={props.onClose}>
+          Cancel
+        </button>
+        <button type="submit" class={props.look ?? 'primary'} disabled={props.disabled ?? false}>
+          {props.action}
+        </button>
+      </footer>
+    </>
+  );
+}
+
 export function Confirm(props: {
   readonly title: string;
   readonly text: string;
@@ -39,14 +66,7 @@ export function Confirm(props: {
       >
         <h2>{props.title}</h2>
         <p>{props.text}</p>
-        <footer>
-          <button type="button" onClick={props.onClose}>
-            Cancel
-          </button>
-          <button type="submit" class="danger">
-            {props.action}
-          </button>
-        </footer>
+        <DialogEnd action={props.action} look="danger" onClose={props.onClose} />
       </form>
     </Dialog>
   );
